@@ -56,7 +56,7 @@ def seed_of(seed: int, stream: str) -> int:
 
 
 def _unit(seed: int, stream: str, start: int, count: int, width: int) -> npt.NDArray[np.float64]:
-    return (_words(seed, stream, start, count, width) >> np.uint64(11)) * 2.0**-53
+    return (_words(seed, stream, start, count, width) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def _words(seed: int, stream: str, start: int, count: int, width: int) -> npt.NDArray[np.uint64]:

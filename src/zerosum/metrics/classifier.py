@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum import streams
+from zerosum.networks.layout import channels_last
 
 SPEC = (
     "pictures float in [0,1]; conv3 c->32, leaky 0.1, conv3 stride 2 32->64, leaky 0.1, conv3 stride 2 64->64, "
@@ -78,7 +79,7 @@ def train_classifier(x: Tensor, labels: Tensor, classes: int, check: Callable[[]
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        net = Classifier(x.shape[1], classes).to(memory_format=torch.channels_last)  # 1.4 times as fast on a CPU
+        net = channels_last(Classifier(x.shape[1], classes))  # 1.4 times as fast on a CPU
     steps = min(_PASSES * -(-len(x) // _BATCH), _STEPS)
     optimizer = torch.optim.Adam(net.parameters(), lr=_RATE, fused=True)
     for step in range(steps):

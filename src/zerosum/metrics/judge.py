@@ -17,7 +17,7 @@ from torch import Tensor
 from zerosum import streams
 from zerosum.data.prepare import Pictures
 from zerosum.data.source import Bytes
-from zerosum.metrics.classifier import Classifier, train_classifier
+from zerosum.metrics.classifier import Classifier, Judgement, train_classifier
 from zerosum.metrics.distances import Coverage, nearest, neighbour_measures
 
 K = 5
@@ -34,8 +34,11 @@ class Figure(NamedTuple):
 
     metric: str
     value: float
-    real: float | None
+    real: float
+    features: str
     protocol: str
+    real_count: int
+    fake_count: int
 
 
 @dataclass(frozen=True)
@@ -63,50 +66,63 @@ class Judge:
     def measure(self, samples: Bytes) -> list[Figure]:
         """Judge generated pictures: uint8 (``self.samples``, C, H, W) at the training size."""
         fake = self.view(samples)
-        protocol = f"{self.name}-{self.size}x{self.draws}"
         figures = []
         if self.classifier is not None:
-            figures += self._neighbours(f"{protocol}-classifier", fake, lambda x: self._classify(x)[0])
-            probabilities, real = self._classify(fake)[1], self._classify(self.train[:_MOST_CLASSIFIED])[1]
-            figures.append(
-                Figure("confident", _confident(probabilities), _confident(real), f"{protocol}-classifier-p{CONFIDENT}")
-            )
-            shares, real_shares = (p.argmax(1).bincount(minlength=p.shape[1]) / len(p) for p in (probabilities, real))
-            figures += [
-                Figure(f"share.{index}", share.item(), real_share.item(), f"{protocol}-classifier")
-                for index, (share, real_share) in enumerate(zip(shares, real_shares, strict=True))
-            ]
-        figures += self._neighbours(f"{protocol}-pixels", fake, lambda x: x.flatten(1))
-        return figures + self._copies(f"{protocol}-pixels", fake)
+            figures += self._neighbours("classifier", fake, lambda x: self._classify(x).features)
+            figures += self._naming(fake)
+        figures += self._neighbours("pixels", fake, lambda x: x.flatten(1))
+        return figures + self._copies(fake)
 
-    def _classify(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _figure(self, metric: str, value: float, real: float, features: str, counts: tuple[int, int]) -> Figure:
+        protocol = f"{self.name}-{features}-k{K}-{self.size}x{self.draws}"
+        return Figure(metric, value, real, features, protocol, *counts)
+
+    def _classify(self, x: Tensor) -> Judgement:
         assert self.classifier is not None
         return self.classifier.judge(x)
 
-    def _neighbours(self, protocol: str, fake: Tensor, features: Callable[[Tensor], Tensor]) -> list[Figure]:
+    def _neighbours(self, name: str, fake: Tensor, features: Callable[[Tensor], Tensor]) -> list[Figure]:
         """Mean over the draws of precision, recall, density and coverage against the held-out pictures."""
+        if self.size <= K:
+            return []
         real = features(self.held_out[: self.size])
         fakes = features(fake).split(self.size)
         trains = (features(self.train[chosen]) for chosen in self._train_draws())
         value = _mean([neighbour_measures(real=real, fake=part, k=K) for part in fakes])
         baseline = _mean([neighbour_measures(real=real, fake=part, k=K) for part in trains])
+        counts = (self.size, self.size)
         return [
-            Figure(name, a, b, f"{protocol}-k{K}") for name, a, b in zip(Coverage._fields, value, baseline, strict=True)
+            self._figure(metric, own, base, name, counts)
+            for metric, own, base in zip(Coverage._fields, value, baseline, strict=True)
         ]
 
     def _train_draws(self) -> Iterator[Tensor]:
         for draw in range(self.draws):
             yield torch.from_numpy(streams.permutation(_SEED, "judge train", draw, len(self.train))[: self.size].copy())
 
-    def _copies(self, protocol: str, fake: Tensor) -> list[Figure]:
+    def _naming(self, fake: Tensor) -> list[Figure]:
+        """The share that is named with confidence, and each class's share among the names."""
+        real = self.train[:_MOST_CLASSIFIED]
+        counts = (len(real), len(fake))
+        sides = [self._classify(x).probabilities for x in (fake, real)]
+        own, base = (_share(side.max(dim=1).values > CONFIDENT) for side in sides)
+        figures = [self._figure("confident", own, base, "classifier", counts)]
+        shares = [side.argmax(1).bincount(minlength=side.shape[1]) / len(side) for side in sides]
+        for index, (value, baseline) in enumerate(zip(*shares, strict=True)):
+            figures.append(self._figure(f"share.{index}", value.item(), baseline.item(), "classifier", counts))
+        return figures
+
+    def _copies(self, fake: Tensor) -> list[Figure]:
         """Distance to the nearest training picture, in units of the held-out pictures' median, and near-copies."""
         train = self.train.flatten(1)
         unit = nearest(to=train, points=self.held_out.flatten(1))
         own = nearest(to=train, points=fake.flatten(1))
         scale = unit.median()
+        counts = (len(train), len(fake))
+        copies, baseline = (_share(distances < NEAR_COPY * scale) for distances in (own, unit))
         return [
-            Figure("nearest", (own.median() / scale).item(), 1.0, protocol),
-            Figure("near_copies", _share(own < NEAR_COPY * scale), _share(unit < NEAR_COPY * scale), protocol),
+            self._figure("nearest", (own.median() / scale.clamp_min(1e-12)).item(), 1.0, "pixels", counts),
+            self._figure("near_copies", copies, baseline, "pixels", counts),
         ]
 
 
@@ -149,10 +165,6 @@ def _resized(picture: Bytes, size: tuple[int, int]) -> Bytes:
 
 def _mean(measures: list[Coverage]) -> Coverage:
     return Coverage(*(float(np.mean(column)) for column in zip(*measures, strict=True)))
-
-
-def _confident(probabilities: Tensor) -> float:
-    return _share(probabilities.max(dim=1).values > CONFIDENT)
 
 
 def _share(mask: Tensor) -> float:

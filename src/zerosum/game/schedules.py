@@ -1,0 +1,70 @@
+"""Numbers that change during training, as functions of the images seen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+
+class Clock(NamedTuple):
+    """When a round is played: ``images`` seen before it, its index, and the budget (None while not yet known)."""
+
+    images: int = 0
+    round: int = 0
+    budget: int | None = None
+
+
+START = Clock()
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """From ``start`` to ``end`` between two moments, constant outside them.
+
+    ``begin`` and ``until`` are images, or shares of the budget if ``unit`` is "budget". A budget that is not known yet
+    counts as infinite, so such a ramp still stands at its start.
+    """
+
+    start: float
+    end: float
+    shape: Literal["linear", "cosine"] = "linear"
+    begin: float = 0.0
+    until: float = 1.0
+    unit: Literal["images", "budget"] = "budget"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.begin < self.until:
+            raise ValueError(f"a ramp needs 0 <= begin < until, not begin={self.begin}, until={self.until}")
+
+
+Schedule = float | Ramp
+
+
+def value(schedule: Schedule, clock: Clock) -> float:
+    """The schedule's number at this moment."""
+    if not isinstance(schedule, Ramp):
+        return schedule
+    if schedule.unit == "images":
+        now = float(clock.images)
+    else:
+        now = 0.0 if clock.budget is None else clock.images / clock.budget
+    done = min(1.0, max(0.0, (now - schedule.begin) / (schedule.until - schedule.begin)))
+    if schedule.shape == "cosine":
+        done = 0.5 * (1 - math.cos(math.pi * done))
+    return schedule.start + (schedule.end - schedule.start) * done
+
+
+def depends_on_budget(schedule: Schedule) -> bool:
+    """Whether a longer budget would change what has been played already."""
+    return isinstance(schedule, Ramp) and schedule.unit == "budget"
+
+
+def linear(start: float, end: float, *, images: float) -> Ramp:
+    """A straight line over the first ``images``; ``linear(0, rate, images=n)`` is a warm-up."""
+    return Ramp(start, end, "linear", 0.0, images, "images")
+
+
+def cosine(start: float, end: float, *, begin: float = 0.0) -> Ramp:
+    """A half cosine from ``begin`` (a share of the budget) to the end of the budget."""
+    return Ramp(start, end, "cosine", begin, 1.0, "budget")

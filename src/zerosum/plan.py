@@ -1,0 +1,231 @@
+"""What a training command means: data, recipe and machine brought together, each automatic choice with its reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+from zerosum.data.prepare import SMALLEST_WITH_HOLD_OUT, Pictures, prepare
+from zerosum.data.source import Source, find
+from zerosum.errors import UserError, did_you_mean
+from zerosum.networks.sizes import stages
+from zerosum.recipe import JSON, Recipe, RecipeFunction, change, describe, dials, parse, parse_settings
+from zerosum.recipes import CATALOGUE
+from zerosum.training.trainer import Choices
+
+LARGEST_ON_CPU, LARGEST = 64, 128
+AUTO_SIZES = (12, 16, 24, 32, 48, 64, 96, 128)
+
+
+class Reason(NamedTuple):
+    """An automatic choice: what, the value, and why."""
+
+    what: str
+    value: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, as text and numbers; None where nothing was said."""
+
+    data: str
+    recipe: str | RecipeFunction | Recipe = "auto"
+    images: int | None = None
+    seconds: float | None = None
+    resolution: str | None = None
+    seed: int = 0
+    device: str = "auto"
+    settings: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is decided before a run starts.
+
+    Attributes:
+        dials: arguments of the recipe function, as JSON values.
+        fields: dotted settings, as given.
+        images: the budget that was asked for, None where the recipe's own stands or time was given.
+    """
+
+    source: Source
+    recipe: Recipe
+    dials: dict[str, JSON]
+    fields: dict[str, str]
+    images: int | None
+    seconds: float | None
+    seed: int
+    choices: Choices
+    reasons: tuple[Reason, ...]
+
+    def pictures(self) -> Pictures:
+        """Prepare the data at the recipe's size."""
+        return prepare(self.source, self.recipe.width, self.recipe.height, self.recipe.channels)
+
+    def explain(self) -> list[str]:
+        """What was chosen and why, one line each."""
+        return [f"{reason.what:<12}{reason.value}  ({reason.why})" for reason in self.reasons]
+
+
+def make_plan(request: Request) -> Plan:
+    """Find the data and resolve every choice.
+
+    Raises:
+        UserError: anything the user got wrong, before any work is done.
+    """
+    if request.images is not None and request.images <= 0:
+        raise UserError(f"--images {request.images} is not possible: the budget is a positive number of images.")
+    if request.seconds is not None and request.seconds <= 0:
+        raise UserError("--for is not possible: the time is positive, such as 60s, 5m or 2h.")
+    if request.images is not None and request.seconds is not None:
+        raise UserError("--images and --for exclude each other: give a number of images or a time.")
+    if request.seed < 0:
+        raise UserError(f"--seed {request.seed} is not possible: seeds start at 0.")
+    reasons: list[Reason] = []
+    choices = machine(request.device, reasons)
+    source = find(request.data)
+    reasons.append(Reason("data", f"{len(source)} pictures", "; ".join(source.notes) or _found(source)))
+    held_out = "the data's own test part" if source.test is not None else "a tenth of each class, by content"
+    if source.test is None and len(source) < SMALLEST_WITH_HOLD_OUT:
+        held_out = f"fewer than {SMALLEST_WITH_HOLD_OUT} pictures: the judgement compares with the training pictures"
+    reasons.append(Reason("hold-out", "none" if "fewer" in held_out else "yes", held_out))
+    if isinstance(request.recipe, Recipe):
+        recipe, dotted = request.recipe, dict(request.settings or {})
+        typed: dict[str, Any] = {}
+        if any("." not in name for name in dotted):
+            raise UserError("A complete recipe has no dials any more: use dotted settings such as players.critic...")
+    else:
+        recipe, typed, dotted = _resolve(request, request.recipe, source, choices, reasons)
+    for path, text in dotted.items():
+        recipe = change(recipe, path, text)
+    if request.images is not None:
+        recipe = change(recipe, "images", str(request.images))
+    stages(recipe.width, recipe.height)
+    return Plan(
+        source=source,
+        recipe=recipe,
+        dials={name: describe(value) for name, value in typed.items()},
+        fields=dotted,
+        images=request.images,
+        seconds=request.seconds,
+        seed=request.seed,
+        choices=choices,
+        reasons=tuple(reasons),
+    )
+
+
+def machine(device: str, reasons: list[Reason]) -> Choices:
+    """Choose the device.
+
+    Raises:
+        UserError: a device that is not there.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        device = next(name for name, there in available.items() if there)
+        reasons.append(Reason("device", device, "the fastest that torch finds here"))
+    elif device.split(":")[0] not in available:
+        raise UserError(f"There is no device '{device}'{did_you_mean(device, available)}.")
+    elif not available[device.split(":")[0]]:
+        there = ", ".join(name for name, found in available.items() if found)
+        raise UserError(f"The device '{device}' is not there: torch {torch.__version__} finds {there} on this machine.")
+    return Choices(
+        device=device,
+        memory_format="contiguous" if device == "mps" else "channels_last",
+        threads=torch.get_num_threads() if "OMP_NUM_THREADS" in os.environ else min(torch.get_num_threads(), 16),
+    )
+
+
+def _resolve(
+    request: Request, named: str | RecipeFunction, source: Source, choices: Choices, reasons: list[Reason]
+) -> tuple[Recipe, dict[str, Any], dict[str, str]]:
+    """Call the recipe function with the dials that the user set and those that the data decide."""
+    settings = dict(request.settings or {})
+    conditional = settings.pop("conditional", "auto")
+    if not isinstance(named, str):
+        function = named
+    else:
+        name = named
+        if name == "auto":
+            name = "modern"
+            reasons.append(Reason("recipe", name, "the best judged recipe on every data set tried so far"))
+        if name not in CATALOGUE:
+            raise UserError(f"There is no recipe '{name}'{did_you_mean(name, CATALOGUE)}.")
+        function = CATALOGUE[name]
+    typed, dotted = parse_settings(function, settings)
+    known = dials(function)
+    if request.resolution is not None:
+        typed["resolution"] = parse(request.resolution, tuple[int, int], "resolution")
+    if "resolution" not in typed:
+        typed["resolution"], why = _resolution(source, choices)
+        reasons.append(Reason("resolution", "{}x{}".format(*typed["resolution"]), why))
+    stages(*typed["resolution"])
+    if "channels" not in typed:
+        typed["channels"] = 1 if source.channels == 1 else 3
+        why = {1: "every picture is grey", 3: "colour", 4: "transparency is laid on white; --set channels=4 keeps it"}
+        reasons.append(Reason("channels", str(typed["channels"]), why[source.channels]))
+    classes, why = _classes(source, conditional, "classes" in known)
+    if "classes" in known and "classes" not in typed:
+        typed["classes"] = classes
+    reasons.append(Reason("conditional", "yes" if typed.get("classes") else "no", why))
+    for name, (value, why) in _for_data(function, source).items():
+        if name not in typed:
+            typed[name] = value
+            reasons.append(Reason(name, str(value), why))
+    try:
+        return function(**typed), typed, dotted
+    except ValueError as error:
+        raise error if isinstance(error, UserError) else UserError(f"{error}.") from None
+
+
+def _resolution(source: Source, choices: Choices) -> tuple[tuple[int, int], str]:
+    """The pictures' own size where all share one that works and is small; else a square that they all fill."""
+    largest = LARGEST_ON_CPU if choices.device == "cpu" else LARGEST
+    width, height = (int(side) for side in source.sizes[0])
+    if (source.sizes == source.sizes[0]).all() and max(width, height) <= largest:
+        try:
+            stages(width, height)
+        except UserError:
+            pass
+        else:
+            return (width, height), "the pictures' own size"
+    smaller = int(source.sizes.min(axis=1).min())
+    fits = [size for size in AUTO_SIZES if size <= min(smaller, largest)] or [AUTO_SIZES[0]]
+    limit = f"at most {largest} on this device" if fits[-1] == largest else f"the smallest side is {smaller}"
+    return (fits[-1], fits[-1]), f"centre crop to a square; {limit}; --resolution changes it"
+
+
+def _classes(source: Source, wanted: str, able: bool) -> tuple[int, str]:
+    there = source.labels is not None and len(source.classes) > 1
+    asked = None if wanted == "auto" else parse(wanted, bool, "conditional")
+    if asked and not able:
+        raise UserError("conditional=true is not possible: this recipe takes no labels (modern does).")
+    if asked and not there:
+        raise UserError("conditional=true is not possible: not every picture has a label (use class folders).")
+    if asked is False:
+        return 0, "as set"
+    if not able:
+        return 0, "this recipe takes no labels" if there else "the pictures have no labels"
+    if not there:
+        return 0, "the pictures have no labels"
+    return len(source.classes), f"every picture has one of {len(source.classes)} labels; --set conditional=false"
+
+
+def _for_data(function: RecipeFunction, source: Source) -> dict[str, tuple[Any, str]]:
+    """Dials that were tuned for a data set of ours."""
+    if source.name == "digits" and function is CATALOGUE["modern"]:
+        return {"images": (64_000, "about two minutes on two CPU cores; results/digits.md")}
+    if source.name == "digits" and function is CATALOGUE["dcgan"]:
+        return {"images": (300_000, "about two minutes on two CPU cores; results/digits.md")}
+    return {}
+
+
+def _found(source: Source) -> str:
+    sizes = {(int(w), int(h)) for w, h in source.sizes}
+    size = "{}x{}".format(*next(iter(sizes))) if len(sizes) == 1 else f"{len(sizes)} sizes"
+    return f"{size}, {len(source.classes)} classes" if source.classes else size

@@ -1,0 +1,278 @@
+"""A recipe: everything that a training is, as frozen values, with its JSON form and the way to change it by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from zerosum.errors import UserError, did_you_mean
+from zerosum.game.game import Move
+from zerosum.game.losses import CATALOGUE as LOSSES
+from zerosum.game.losses import Loss
+from zerosum.game.schedules import Ramp, Schedule
+from zerosum.networks import CATALOGUE as NETWORKS
+from zerosum.networks import Spec
+from zerosum.networks.latent import Latent
+
+JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam's settings (Kingma and Ba 2015); ``rate`` may be a schedule."""
+
+    rate: Schedule = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    eps: float = 1e-8
+
+
+@dataclass(frozen=True)
+class PlayerSpec:
+    """A network's description and how it is moved."""
+
+    net: Spec
+    optimizer: Adam
+
+
+@dataclass(frozen=True)
+class EMA:
+    """Running average of the generator's weights: half-life in images, at most ``ramp`` of the images seen so far.
+
+    The ramp lets a young average forget the first weights quickly (Karras et al. 2020).
+    """
+
+    half_life: float = 50_000.0
+    ramp: float = 0.05
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A complete training. ``classes`` is 0 where the generator takes no label.
+
+    Attributes:
+        players: by name; "generator" and "critic" are the usual two.
+        moves: one round.
+        batch: real pictures in a draw.
+        images: budget in real pictures seen by the critic.
+        stats_every: images between two lines of ``stats.jsonl``.
+        mirror: whether real pictures are flipped left to right half of the time.
+    """
+
+    name: str
+    players: Mapping[str, PlayerSpec]
+    moves: tuple[Move, ...]
+    latent: Latent
+    width: int
+    height: int
+    channels: int
+    classes: int
+    batch: int
+    images: int
+    ema: EMA
+    stats_every: int
+    mirror: bool
+    citation: str
+
+    def depends_on_budget(self) -> bool:
+        """Whether any schedule would have been another one under a larger budget."""
+        return _any_ramp(describe(self))
+
+
+RecipeFunction = Callable[..., Recipe]
+
+
+def describe(value: Any) -> JSON:
+    """The JSON form: values from our catalogues by name, anything foreign as its place and the hash of its source."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Loss) and value in LOSSES.values():
+        return next(name for name, loss in LOSSES.items() if loss is value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {**_kind(type(value)), **fields}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {**_kind(type(value)), **{name: describe(item) for name, item in value._asdict().items()}}
+    if isinstance(value, Mapping):
+        return {str(key): describe(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [describe(item) for item in value]
+    return _custom(value)
+
+
+def network(description: Mapping[str, Any]) -> Spec:
+    """A network's spec from its JSON form. Only names of our own catalogue are known; no code is looked up.
+
+    Raises:
+        UserError: another name, or fields that the spec does not have.
+    """
+    kind = description.get("kind")
+    if not isinstance(kind, str) or kind not in NETWORKS:
+        raise UserError(f"The network '{kind}' is not one of zerosum's ({', '.join(NETWORKS)}): it cannot be built.")
+    fields = {name: value for name, value in description.items() if name != "kind"}
+    try:
+        return NETWORKS[kind](**fields)
+    except TypeError as error:
+        raise UserError(f"The description of {kind} does not fit this version of zerosum ({error}).") from None
+
+
+def dials(recipe: RecipeFunction) -> dict[str, inspect.Parameter]:
+    """The recipe function's arguments by name."""
+    return dict(inspect.signature(recipe).parameters)
+
+
+def parse_settings(recipe: RecipeFunction, settings: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Split ``--set`` values into typed dials of the recipe function and dotted fields (typed by what they replace).
+
+    Raises:
+        UserError: an unknown dial or a value of the wrong type.
+    """
+    known = dials(recipe)
+    hints = typing.get_type_hints(recipe)
+    typed: dict[str, Any] = {}
+    for name, text in settings.items():
+        if "." in name:
+            continue
+        if name not in known:
+            fields = (field.name for field in dataclasses.fields(Recipe))
+            raise UserError(f"Unknown setting '{name}'{did_you_mean(name, [*known, *fields])}.")
+        typed[name] = parse(text, hints[name], name)
+    return typed, {name: text for name, text in settings.items() if "." in name}
+
+
+def change(value: Any, path: str, text: str) -> Any:
+    """Return ``value`` with the field at a dotted ``path`` replaced; the rest of it stays the same object.
+
+    Raises:
+        UserError: a field that is not there (with the nearest name), or a value of the wrong type.
+    """
+    head, _, rest = path.partition(".")
+    parts = _parts(value)
+    if head not in parts:
+        raise UserError(f"Unknown setting '{path}'{did_you_mean(head, parts)}.")
+    old = parts[head]
+    if rest:
+        new = change(old, rest, text)
+    elif isinstance(old, Loss):
+        if text not in LOSSES:
+            raise UserError(f"{head}={text}: there is no loss of that name{did_you_mean(text, LOSSES)}.")
+        new = LOSSES[text]
+    else:
+        new = parse(text, _type_of(value, head, old), head)
+    if isinstance(value, Mapping):
+        return {**value, head: new}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        try:
+            return dataclasses.replace(value, **{head: new})
+        except ValueError as error:
+            raise UserError(f"{path}={text}: {error}.") from None
+    if hasattr(value, "_replace"):
+        return value._replace(**{head: new})
+    return tuple(new if name == head else item for name, item in parts.items())
+
+
+def parse(text: str, kind: Any, name: str) -> Any:
+    """A setting's text as its type: bool, int (1e5 and 50_000 too), float, str, a choice, a pair WIDTHxHEIGHT, None."""
+    options = typing.get_args(kind) if _is_union(kind) else (kind,)
+    for option in options:
+        found = _parse_one(text, option)
+        if found is not _NO:
+            return found
+    raise UserError(f"{name}={text} is not possible: expected {' or '.join(_words(option) for option in options)}.")
+
+
+_NO: Any = object()
+
+
+def _parse_one(text: str, kind: Any) -> Any:
+    if kind is type(None):
+        return None if text.lower() == "none" else _NO
+    if typing.get_origin(kind) is Literal:
+        return next((choice for choice in typing.get_args(kind) if str(choice) == text), _NO)
+    if typing.get_origin(kind) is tuple:
+        if typing.get_args(kind) == (int, int):
+            sides = text.lower().split("x")
+            sides = sides * 2 if len(sides) == 1 else sides
+            return (int(sides[0]), int(sides[1])) if len(sides) == 2 and all(s.isdigit() for s in sides) else _NO
+        item = typing.get_args(kind)[0]
+        items = [_parse_one(part.strip(), item) for part in text.split(",") if part.strip()]
+        return _NO if _NO in items else tuple(items)
+    if kind is bool:
+        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(text.lower(), _NO)
+    if kind is str:
+        return text
+    if kind in (int, float):
+        try:
+            number = float(text)
+            whole = int(number) if kind is int else 0
+        except (ValueError, OverflowError):
+            return _NO
+        if kind is int:
+            return whole if whole == number else _NO
+        return number if number - number == 0 else _NO  # neither infinite nor not a number
+    return _NO
+
+
+def _words(kind: Any) -> str:
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(str(choice) for choice in typing.get_args(kind))
+    if typing.get_origin(kind) is tuple:
+        if typing.get_args(kind) == (int, int):
+            return "a size such as 64 or 256x384 (width x height)"
+        return f"a comma-separated list of {_words(typing.get_args(kind)[0])}"
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "none"}
+    return names.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def _is_union(kind: Any) -> bool:
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Loss):
+        return {}
+    if hasattr(value, "_asdict"):
+        return dict(value._asdict())
+    if isinstance(value, tuple):
+        return {str(index): item for index, item in enumerate(value)}
+    return {}
+
+
+def _type_of(owner: Any, name: str, old: Any) -> Any:
+    if isinstance(old, Ramp):
+        return float  # a schedule is replaced by a constant
+    hints = typing.get_type_hints(type(owner)) if not isinstance(owner, Mapping) else {}
+    return hints.get(name, type(old))
+
+
+def _kind(kind: type) -> dict[str, JSON]:
+    if kind.__module__.startswith("zerosum."):
+        return {"kind": kind.__name__}
+    return {"kind": kind.__name__, **typing.cast("dict[str, JSON]", _custom(kind))}
+
+
+def _custom(value: Any) -> JSON:
+    try:
+        source = inspect.getsource(value if isinstance(value, type) or inspect.isroutine(value) else type(value))
+    except (OSError, TypeError):
+        source = repr(value)
+    name = getattr(value, "__qualname__", type(value).__qualname__)
+    return {"custom": f"{value.__module__}:{name}", "sha256": hashlib.sha256(source.encode()).hexdigest()}
+
+
+def _any_ramp(description: JSON) -> bool:
+    if isinstance(description, dict):
+        if description.get("kind") == "Ramp" and description.get("unit") == "budget":
+            return True
+        return any(_any_ramp(item) for item in description.values())
+    return isinstance(description, list) and any(_any_ramp(item) for item in description)

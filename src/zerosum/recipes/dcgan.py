@@ -1,0 +1,65 @@
+"""DCGAN (Radford, Metz and Chintala 2015), as the article that zerosum starts from plays it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from zerosum.game import losses
+from zerosum.game.game import Game, alternating
+from zerosum.networks.dcgan import DCGANDiscriminator, DCGANGenerator, FirstNorm
+from zerosum.networks.latent import Latent
+from zerosum.recipe import EMA, Adam, PlayerSpec, Recipe
+
+CITATION = """@article{radford2015dcgan,
+  title={Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks},
+  author={Radford, Alec and Metz, Luke and Chintala, Soumith}, journal={arXiv:1511.06434}, year={2015}}"""
+
+
+def dcgan(
+    resolution: tuple[int, int],
+    channels: Literal[1, 3, 4] = 3,
+    width: int = 64,
+    kernel: Literal[4, 5] = 4,
+    bias: bool = True,
+    first_norm: FirstNorm = "channel",
+    latent: Literal["uniform", "normal"] = "uniform",
+    latent_size: int = 100,
+    generator_turns: int = 1,
+    rate: float = 2e-4,
+    batch: int = 64,
+    mirror: bool = False,
+    images: int = 2_000_000,
+) -> Recipe:
+    """In each round first the discriminator, then the generator on the same z, with the discriminator held still.
+
+    It knows no labels. The published variants: kernel=5, generator_turns=2 is
+    DCGAN-tensorflow; kernel=5, width=128, bias=false, first_norm=feature, batch=128 the authors' own; bias=false,
+    latent=normal the one of PyTorch's examples.
+    """
+    image_width, image_height = resolution
+    game = Game(losses.non_saturating)
+    adam = Adam(rate, beta1=0.5, beta2=0.999)
+    return Recipe(
+        name="dcgan",
+        players={
+            "generator": PlayerSpec(
+                DCGANGenerator(
+                    image_width, image_height, channels, latent_size, width, kernel, bias, first_norm=first_norm
+                ),
+                adam,
+            ),
+            "critic": PlayerSpec(DCGANDiscriminator(image_width, image_height, channels, width, kernel, bias), adam),
+        },
+        moves=alternating(game, generator_turns=generator_turns, one_draw=True),
+        latent=Latent(latent_size, latent),
+        width=image_width,
+        height=image_height,
+        channels=channels,
+        classes=0,
+        batch=batch,
+        images=images,
+        ema=EMA(half_life=10_000.0),
+        stats_every=20 * batch,
+        mirror=mirror,
+        citation=CITATION,
+    )

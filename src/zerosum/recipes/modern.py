@@ -1,0 +1,76 @@
+"""A small modern recipe: a norm-free residual pair, the relativistic game with R1 and R2, and DiffAugment."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from zerosum.game import losses
+from zerosum.game.augment import DiffAugment, Kind
+from zerosum.game.game import CriticTurn, Game, GeneratorTurn, Turn
+from zerosum.game.penalties import R1, R2
+from zerosum.game.schedules import cosine
+from zerosum.networks.latent import Latent
+from zerosum.networks.residual import ResidualCritic, ResidualGenerator
+from zerosum.recipe import EMA, Adam, PlayerSpec, Recipe
+
+CITATION = """@inproceedings{huang2024r3gan,
+  title={The {GAN} is dead; long live the {GAN}! A Modern {GAN} Baseline},
+  author={Huang, Nick and Gokaslan, Aaron and Kuleshov, Volodymyr and Tompkin, James}, booktitle={NeurIPS}, year={2024}}
+@inproceedings{zhao2020diffaugment,
+  title={Differentiable Augmentation for Data-Efficient {GAN} Training},
+  author={Zhao, Shengyu and Liu, Zhijian and Lin, Ji and Zhu, Jun-Yan and Han, Song},
+  booktitle={NeurIPS}, year={2020}}"""
+
+
+def modern(
+    resolution: tuple[int, int],
+    channels: Literal[1, 3, 4] = 3,
+    classes: int = 0,
+    width: int = 32,
+    blocks: int = 1,
+    latent_size: int = 64,
+    gamma: float = 1.0,
+    penalty_every: int = 1,
+    rate: float = 1e-3,
+    final_rate: float = 0.1,
+    beta2: float = 0.99,
+    augment: tuple[Kind, ...] = ("color", "translation", "cutout"),
+    strength: float = 0.3,
+    fill: float = 0.0,
+    batch: int = 64,
+    ema: float = 20_000.0,
+    mirror: bool = False,
+    images: int = 2_000_000,
+) -> Recipe:
+    """RpGAN + R1 + R2 (both weighted ``gamma`` / 2, each ``penalty_every``-th round), on one draw per round.
+
+    The rate falls to ``final_rate`` of itself and ``gamma`` to a tenth by half cosines over the budget; ``augment``
+    acts with probability ``strength``; ``ema`` is the average's half-life in images. With ``classes`` both players
+    see labels, and every generated picture is paired with a real one of its own class.
+    """
+    image_width, image_height = resolution
+    slope = cosine(gamma, gamma / 10)
+    game = Game(losses.rpgan, (R1(slope, penalty_every), R2(slope, penalty_every)))
+    changes = DiffAugment(augment, strength, fill=fill) if augment and strength > 0 else None
+    adam = Adam(cosine(rate, rate * final_rate), beta1=0.0, beta2=beta2)
+    return Recipe(
+        name="modern",
+        players={
+            "generator": PlayerSpec(
+                ResidualGenerator(image_width, image_height, channels, latent_size, width, blocks, classes), adam
+            ),
+            "critic": PlayerSpec(ResidualCritic(image_width, image_height, channels, width, blocks, classes), adam),
+        },
+        moves=((Turn("critic", CriticTurn(game, changes)),), (Turn("generator", GeneratorTurn(game, changes)),)),
+        latent=Latent(latent_size, "normal"),
+        width=image_width,
+        height=image_height,
+        channels=channels,
+        classes=classes,
+        batch=batch,
+        images=images,
+        ema=EMA(half_life=ema),
+        stats_every=20 * batch,
+        mirror=mirror,
+        citation=CITATION,
+    )

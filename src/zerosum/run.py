@@ -1,0 +1,163 @@
+"""The run folder: what is written where. Everything that reads a run goes through here.
+
+recipe.json                 what is trained, on what, from which seed, with which choices
+stats.jsonl  metrics.jsonl  events.jsonl
+samples/real.png  samples/<images>.png
+snapshots/<images>.safetensors       models to use
+state/<images>/state.safetensors     where to go on; the last two
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import zerosum
+from zerosum import files
+from zerosum.errors import UserError
+from zerosum.files import Tensors
+
+FORMAT = 1
+KEPT_STATES = 2
+KEPT_SNAPSHOTS = 10  # between the first and the last
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder."""
+
+    folder: Path
+
+    @property
+    def recipe_file(self) -> Path:
+        return self.folder / "recipe.json"
+
+    @property
+    def stats(self) -> Path:
+        return self.folder / "stats.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def events(self) -> Path:
+        return self.folder / "events.jsonl"
+
+    def exists(self) -> bool:
+        """Whether this is a run of zerosum (a folder of another program is not)."""
+        return self.recipe_file.is_file()
+
+    def read(self) -> dict[str, Any]:
+        """The content of recipe.json.
+
+        Raises:
+            UserError: there is none, it is damaged, or it was written by a later format.
+        """
+        if not self.exists():
+            raise UserError(f"{self.folder} is not a run of zerosum: it has no recipe.json.")
+        try:
+            content = json.loads(self.recipe_file.read_text())
+            found = content["format"]
+        except (ValueError, KeyError, TypeError):
+            raise UserError(
+                f"{self.recipe_file} is not a recipe of zerosum (or is damaged): choose another folder with --out."
+            ) from None
+        if found != FORMAT:
+            raise UserError(
+                f"{self.folder} has format {found}, this is zerosum {zerosum.__version__} for format {FORMAT}: "
+                "use the version that wrote it."
+            )
+        return content
+
+    def write(self, content: Mapping[str, Any]) -> None:
+        """Write recipe.json."""
+        files.write_json(self.recipe_file, {"format": FORMAT, "zerosum": zerosum.__version__, **content})
+
+    def event(self, name: str, images: int, **details: Any) -> None:
+        """Append a line to events.jsonl."""
+        files.append_line(self.events, {"images": images, "event": name, **details})
+
+    def finished_at(self) -> int | None:
+        """The images at which the run was last complete, metrics included, or None."""
+        ends = [record["images"] for record in files.read_lines(self.events) if record.get("event") == "finished"]
+        return max((end for end in ends if isinstance(end, int)), default=None)
+
+    def sample_file(self, images: int, weights: str = "") -> Path:
+        """Where a sample grid goes."""
+        return self.folder / "samples" / f"{images:012d}{weights}.png"
+
+    def snapshot_file(self, images: int) -> Path:
+        """Where a model goes."""
+        return self.folder / "snapshots" / f"{images:012d}.safetensors"
+
+    def snapshots(self) -> list[Path]:
+        """All models, the oldest first."""
+        return sorted(self.folder.glob("snapshots/*.safetensors"))
+
+    def states(self) -> list[Path]:
+        """All resume states, the oldest first."""
+        return sorted(file for file in self.folder.glob("state/*/state.safetensors"))
+
+    def save_state(self, images: int, tensors: Mapping[str, Any], header: Mapping[str, Any]) -> Path:
+        """Write a resume state and drop all but the last two."""
+        path = files.write_tensors(self.folder / "state" / f"{images:012d}" / "state.safetensors", tensors, header)
+        for old in self.states()[:-KEPT_STATES]:
+            shutil.rmtree(old.parent, ignore_errors=True)
+        return path
+
+    def newest_state(self) -> tuple[Tensors | None, list[str]]:
+        """The newest state that is whole, and a sentence for each that was skipped."""
+        skipped = []
+        for path in reversed(self.states()):
+            try:
+                return files.read_tensors(path), skipped
+            except UserError as error:
+                skipped.append(f"skipped {error}")
+        return None, skipped
+
+    def rewind(self, images: int) -> None:
+        """Forget what was logged beyond a state: lines, states and files of later images."""
+        for log in (self.stats, self.metrics, self.events):
+            files.keep_lines(log, lambda record: isinstance(record.get("images"), int) and record["images"] <= images)
+        later = [path for path in self.states() if int(path.parent.name) > images]
+        for path in later:
+            shutil.rmtree(path.parent, ignore_errors=True)
+        for path in [*self.folder.glob("samples/*.png"), *self.snapshots()]:
+            found = re.match(r"\d{12}", path.name)
+            if found and int(found[0]) > images:
+                path.unlink(missing_ok=True)
+        for path in self.folder.rglob(f"{files.TEMPORARY}*"):
+            path.unlink(missing_ok=True)
+
+    def thin_snapshots(self) -> None:
+        """Keep the first and the last model and ten spread between them."""
+        found = self.snapshots()
+        inner = found[1:-1]
+        if len(inner) <= KEPT_SNAPSHOTS:
+            return
+        images = [int(path.stem) for path in found]
+        span = images[-1] - images[0]
+        wanted = [images[0] + span * (index + 1) / (KEPT_SNAPSHOTS + 1) for index in range(KEPT_SNAPSHOTS)]
+        kept = {min(inner, key=lambda path: abs(int(path.stem) - target)) for target in wanted}
+        for path in inner:
+            if path not in kept:
+                path.unlink(missing_ok=True)
+
+
+def runs_in(folder: Path) -> list[Run]:
+    """All runs in a folder such as ``runs/``, the newest number first."""
+    found = [path for path in folder.glob("*") if re.match(r"\d{3,}-", path.name) and Run(path).exists()]
+    return [Run(path) for path in sorted(found, key=lambda path: int(path.name.split("-")[0]), reverse=True)]
+
+
+def next_run(folder: Path, data: str, recipe: str) -> Run:
+    """A folder with the next free number: ``runs/003-digits-modern``."""
+    numbers = [int(path.name.split("-")[0]) for path in folder.glob("*") if re.match(r"\d{3,}-", path.name)]
+    clean = re.sub(r"[^A-Za-z0-9_.]+", "-", data).strip("-.") or "data"
+    return Run(folder / f"{max(numbers, default=0) + 1:03d}-{clean}-{recipe}")

@@ -1,0 +1,104 @@
+"""What a training writes besides its log lines: grids to look at, models to use, states to go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zerosum import files
+from zerosum.data.pixels import grid, to_bytes
+from zerosum.networks.latent import draw_labels
+from zerosum.recipe import describe
+from zerosum.training import checkpoint
+
+if TYPE_CHECKING:
+    from zerosum.training.trainer import Trainer
+
+ROWS, COLUMNS = 8, 8
+MOST_COLUMNS = 10  # with labels, a column shows one class
+STATISTICS_BATCHES, STATISTICS_BATCH = 8, 64  # for batch norm in the averaged generator
+
+
+def write_grids(trainer: Trainer, *, real: bool = False) -> str:
+    """Write the averaged generator's grid on fixed latents (and the real pictures' grid); return the file's name."""
+    columns = min(trainer.recipe.classes, MOST_COLUMNS) if trainer.recipe.classes else COLUMNS
+    count = ROWS * columns
+    if real:
+        files.write(trainer.run.folder / "samples" / "real.png", grid(_real(trainer, count, columns), columns))
+    latents = trainer.recipe.latent.draw(trainer.seed, "grid", 0, count).to(trainer.device)
+    labels = torch.arange(count, device=trainer.device) % columns if trainer.recipe.classes else None
+    with torch.no_grad():
+        pixels = to_bytes(averaged(trainer)(latents, labels))
+    path = files.write(trainer.run.sample_file(trainer.images), grid(pixels, columns))
+    return str(path)
+
+
+def write_state(trainer: Trainer) -> None:
+    """Write the resume state of this moment."""
+    header = {"images": trainer.images, "rounds": trainer.rounds, "seconds": round(trainer.seconds, 3)}
+    tensors = checkpoint.gather(trainer.players, trainer.average, trainer.memory)
+    trainer.run.save_state(trainer.images, tensors, header)
+
+
+def write_snapshot(trainer: Trainer) -> None:
+    """Write the generator as a model that needs nothing else: averaged and raw weights, and how to use them."""
+    recipe, pictures = trainer.recipe, trainer.pictures
+    tensors: dict[str, Tensor] = {}
+    for name, net in (("ema", averaged(trainer)), ("raw", trainer.generator)):
+        tensors |= {f"{name}.{key}": tensor for key, tensor in net.state_dict().items()}
+    header = {
+        "kind": "generator",
+        "images": trainer.images,
+        "recipe": recipe.name,
+        "data": pictures.name,
+        "network": describe(recipe.players["generator"].net),
+        "latent": describe(recipe.latent),
+        "width": recipe.width,
+        "height": recipe.height,
+        "channels": recipe.channels,
+        "range": [-1, 1],
+        "classes": list(pictures.classes) if recipe.classes else [],
+        "shares": shares(trainer).tolist() if recipe.classes else [],
+    }
+    files.write_tensors(trainer.run.snapshot_file(trainer.images), tensors, header)
+    trainer.run.thin_snapshots()
+
+
+def averaged(trainer: Trainer) -> nn.Module:
+    """The averaged generator, ready to sample from."""
+    return trainer.average.network(trainer.generator, _statistics(trainer))
+
+
+def shares(trainer: Trainer) -> np.ndarray:
+    """How often each class occurs among the training pictures."""
+    labels = trainer.pictures.part("train")[1]
+    if labels is None:
+        raise ValueError("the pictures have no labels")
+    return np.bincount(labels, minlength=trainer.recipe.classes) / len(labels)
+
+
+def _statistics(trainer: Trainer) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Fixed seeded latents and labels, from which batch-norm statistics are estimated."""
+    for start in range(0, STATISTICS_BATCHES * STATISTICS_BATCH, STATISTICS_BATCH):
+        latents = trainer.recipe.latent.draw(trainer.seed, "statistics", start, STATISTICS_BATCH).to(trainer.device)
+        labels = None
+        if trainer.recipe.classes:
+            labels = draw_labels(shares(trainer), trainer.seed, "statistics labels", start, STATISTICS_BATCH)
+            labels = labels.to(trainer.device)
+        yield latents, labels
+
+
+def _real(trainer: Trainer, count: int, columns: int) -> np.ndarray:
+    """Real training pictures in the grid's order: with labels, one class a column."""
+    pixels, labels = trainer.pictures.part("train")
+    if trainer.recipe.classes and labels is not None:
+        members = [np.flatnonzero(labels == label) for label in range(columns)]
+        chosen = [members[index % columns] for index in range(count)]
+        return np.stack(
+            [pixels[m[(i // columns) % len(m)]] if len(m) else np.zeros_like(pixels[0]) for i, m in enumerate(chosen)]
+        )
+    return pixels[np.linspace(0, len(pixels) - 1, min(count, len(pixels))).astype(int)]

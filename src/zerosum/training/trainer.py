@@ -1,0 +1,268 @@
+"""The loop: rounds, and what happens once in a while. It knows no reader; whoever watches is passed in.
+
+One round: draws on the device, the moves of the recipe, the average. Nothing in a round waits for the device; every
+``stats_every`` images the sums are read once, and only then is anything saved, so that a resumed run writes the same
+lines as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from zerosum import files, streams
+from zerosum.data.loader import Loader
+from zerosum.data.prepare import Pictures
+from zerosum.errors import Stopped, UserError
+from zerosum.game.game import Batch, Draw, Player, Stats, Turn, play
+from zerosum.game.schedules import Clock
+from zerosum.networks.layout import channels_last
+from zerosum.recipe import Recipe
+from zerosum.run import Run
+from zerosum.training import saving
+from zerosum.training.ema import Average
+from zerosum.training.noise import StreamNoise
+
+WARM_UP = 20  # rounds that are timed before a time budget becomes an image budget
+SAFETY = 0.97
+EARLY = (0.005, 0.01, 0.02, 0.03)  # shares of the budget at which a grid is worth looking at,
+EVERY = 0.05  # besides every twentieth
+FIRST_GRID_SECONDS = 10.0
+STATE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What was chosen by measurement or by the machine; written to the run and replayed on resume."""
+
+    device: str = "cpu"
+    memory_format: str = "channels_last"
+    threads: int = 1
+    deterministic: bool = False
+
+
+@dataclass
+class Budget:
+    """Images to see. ``since`` is the image count at which it became known (a time budget is turned into images)."""
+
+    images: int
+    since: int = 0
+
+    def at(self, images: int) -> int | None:
+        """The budget as the schedules know it after ``images``."""
+        return self.images if images >= self.since else None
+
+
+class Moment(NamedTuple):
+    """What a watcher is told: a line of stats, and where the run stands."""
+
+    stats: dict[str, float]
+    images: int
+    budget: int
+    saved: str | None
+
+
+Watcher = Callable[[Moment], None]
+
+
+@dataclass
+class Trainer:
+    """A training in progress; ``train`` drives it."""
+
+    recipe: Recipe
+    pictures: Pictures
+    run: Run
+    seed: int
+    choices: Choices
+    rounds: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    memory: dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.device = torch.device(self.choices.device)
+        self.players: dict[str, Player] = {}
+        for name, spec in self.recipe.players.items():
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(streams.seed_of(self.seed, f"weights/{name}"))
+                net = spec.net.build()
+            net = net.to(self.device)
+            if self.layout == torch.channels_last:
+                channels_last(net)
+            adam = spec.optimizer
+            optimizer = torch.optim.Adam(
+                net.parameters(), lr=1.0, betas=(adam.beta1, adam.beta2), eps=adam.eps, fused=True
+            )
+            self.players[name] = Player(net, optimizer, adam.rate)
+        self.average = Average(self.generator, self.recipe.ema)
+        self.loader = Loader(
+            self.pictures, self.seed, self.device, mirror=self.recipe.mirror, labels=self.recipe.classes > 0
+        )
+        self.healthy = torch.ones((), device=self.device)
+        self.sums: Stats = {}
+        self.counts: dict[str, int] = {}  # a turn need not be played in every round
+        self.summed = 0
+        sizes: dict[int, int] = {}
+        for turn in (turn for move in self.recipe.moves for turn in move):
+            size = turn.batch or self.recipe.batch
+            if sizes.setdefault(turn.draw, size) != size:
+                raise UserError(f"Turns on draw {turn.draw} ask for batches of {sizes[turn.draw]} and {size}.")
+        self.draw_sizes = sizes
+        seen = {turn.draw for move in self.recipe.moves for turn in move if turn.player == "critic"}
+        self.images_per_round = sum(sizes[draw] for draw in seen)
+
+    @property
+    def generator(self) -> nn.Module:
+        return self.players["generator"].net
+
+    def play_round(self, budget: Budget) -> None:
+        """One round of the recipe's moves, and one step of the average."""
+        clock = Clock(self.images, self.rounds, budget.at(self.images))
+        stats, self.memory = play(
+            self.recipe.moves, self.players, self.draws(clock), self.memory, before_steps=self.check_gradients
+        )
+        for name, tensor in stats.items():
+            self.sums[name] = self.sums[name] + tensor if name in self.sums else tensor
+            self.counts[name] = self.counts.get(name, 0) + 1
+        self.summed += 1
+        self.rounds += 1
+        self.images += self.images_per_round
+        self.average.update(self.generator, self.images, self.images_per_round)
+
+    def draws(self, clock: Clock) -> dict[int, Draw]:
+        """The draws of a round: real pictures, latents and noise at the round's place in their streams."""
+        turns = [turn for move in self.recipe.moves for turn in move if clock.round % turn.every == 0]
+        start = clock.round * sum(self.draw_sizes.values())
+        draws = {}
+        for number, size in self.draw_sizes.items():
+            if any(turn.draw == number for turn in turns):
+                x, labels = self.loader.batch(start, size)
+                draws[number] = Draw(
+                    real=Batch(x.contiguous(memory_format=self.layout), labels),
+                    latents=self.recipe.latent.draw(self.seed, "latents", start, size).to(self.device),
+                    noise=StreamNoise(self.seed, str(number), start, size, self.device),
+                    kept={},
+                    clock=clock,
+                    shared=any(turn.draw == number and turn.player == "generator" for turn in turns),
+                )
+            start += size
+        return draws
+
+    @property
+    def layout(self) -> torch.memory_format:
+        return torch.channels_last if self.choices.memory_format == "channels_last" else torch.contiguous_format
+
+    def check_gradients(self, turns: Sequence[Turn], stats: Stats) -> Stats:
+        """Before the players step: their gradients' norms; and nobody steps any more once something is not finite."""
+        norms: Stats = {}
+        for turn in turns:
+            gradients = [p.grad for p in self.players[turn.player].net.parameters() if p.grad is not None]
+            norm = torch.nn.utils.get_total_norm(gradients)
+            norms[f"{turn.player}.gradient"] = norm
+            self.healthy = self.healthy * torch.isfinite(norm + stats[f"{turn.player}.loss"])
+        for turn in turns:
+            # the fused optimizers' own switch: a step with found_inf set changes nothing
+            setattr(self.players[turn.player].optimizer, "found_inf", 1 - self.healthy)  # noqa: B010 - no typed field
+        return norms
+
+    def flush(self, seconds: float) -> dict[str, float]:
+        """Read the mean of the stats since the last line, append it, and return it.
+
+        Raises:
+            Stopped: a loss or gradient was not finite; no weight has moved since.
+        """
+        names = sorted(self.sums)
+        values = torch.stack([self.sums[name].float() for name in names] + [self.healthy]).tolist()
+        means = {name: total / self.counts[name] for name, total in zip(names, values, strict=False)}
+        line: dict[str, float] = {"images": self.images, "seconds": round(self.seconds, 3)}
+        line["images_per_second"] = round(self.summed * self.images_per_round / seconds, 2) if seconds > 0 else 0.0
+        line |= {name: float(f"{mean:.6g}") for name, mean in means.items()}
+        files.append_line(self.run.stats, line)
+        self.sums.clear()
+        self.counts.clear()
+        self.summed = 0
+        if values[-1] < 1:
+            self.run.event("not finite", self.images)
+            raise Stopped(
+                f"A loss or gradient was not finite in the {self.summed * self.images_per_round:,} images before "
+                f"{self.images:,}: training stopped, and nothing since the last saved state was kept. "
+                "Lower the learning rate (--set rate=...) or try another recipe."
+            )
+        return line
+
+
+class Outcome(NamedTuple):
+    """How ``train`` ended: with its budget seen, or before it ("asked" to stop, or out of "time")."""
+
+    done: bool
+    why: str = ""
+
+
+def train(
+    trainer: Trainer,
+    budget: Budget | None,
+    *,
+    deadline: float | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    fixed: Callable[[Budget], None] = lambda budget: None,
+    watchers: Sequence[Watcher] = (),
+) -> Outcome:
+    """Train until the budget is seen, ``stop`` says so, or ``deadline`` (of ``time.monotonic``) has come.
+
+    With no budget the speed of the first rounds turns the time to the deadline into one, once; ``fixed`` is told.
+    Whatever ends it, the state is saved. Watchers are told at every line of stats.
+    """
+    if trainer.images == 0:
+        saving.write_grids(trainer, real=True)
+    known = budget or Budget(2**62, since=2**62)
+    began = flushed = saved_at = time.monotonic()
+    first_round, first_images, last = trainer.rounds, trainer.images, trainer.images
+    trained_grid = trainer.images > 0
+    while trainer.images < known.images:
+        before = trainer.images
+        trainer.play_round(known)
+        now = time.monotonic()
+        out_of_time = deadline is not None and now > deadline
+        ends = stop() or out_of_time or trainer.images >= known.images
+        measured = budget is None and trainer.rounds - first_round == WARM_UP
+        if not (ends or measured or _crossed(before, trainer.images, trainer.recipe.stats_every)):
+            continue
+        trainer.seconds += now - flushed
+        line = trainer.flush(now - flushed)
+        if measured and deadline is not None:
+            rate = (trainer.images - first_images) / (time.monotonic() - began)
+            rounds = int(rate * SAFETY * max(0.0, deadline - now) / trainer.images_per_round)
+            known = budget = Budget(trainer.images + rounds * trainer.images_per_round, since=trainer.images)
+            saving.write_state(trainer)
+            fixed(known)
+        saved = None
+        marked = known.at(last) is not None and _marked(last, trainer.images, known.images)
+        if marked or (not trained_grid and now - began > FIRST_GRID_SECONDS) or ends:
+            saved = saving.write_grids(trainer)
+            trained_grid = True
+        if ends or now - saved_at > STATE_SECONDS or (marked and _crossed(last, trainer.images, known.images * EVERY)):
+            saving.write_snapshot(trainer)  # before the state: whoever goes on from it finds the model there
+            saving.write_state(trainer)
+            saved_at = now
+        for watcher in watchers:
+            watcher(Moment(line, trainer.images, known.images, saved))
+        flushed = time.monotonic()  # what was just written is not charged to the next rounds' speed
+        trainer.seconds += flushed - now
+        last = trainer.images
+        if ends and trainer.images < known.images:
+            return Outcome(False, "time" if out_of_time else "asked")
+    return Outcome(True)
+
+
+def _crossed(before: int, after: int, interval: float) -> bool:
+    """Whether a multiple of ``interval`` lies in (before, after]."""
+    return int(after / interval) > int(before / interval)
+
+
+def _marked(before: int, after: int, budget: int) -> bool:
+    return _crossed(before, after, budget * EVERY) or any(before < budget * share <= after for share in EARLY)
