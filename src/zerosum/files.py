@@ -151,11 +151,13 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], header: str) -> str:
+    import torch
+
     digest = hashlib.sha256(header.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).contiguous().numpy().tobytes())
+        digest.update(tensor.reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -178,7 +180,7 @@ def _in_words(path: Path) -> Iterator[None]:
                 f"The disk is full: {path} could not be written. What was saved before is whole; "
                 "free some space and run the same command again."
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
             raise UserError(
                 f"{path} may not be written to ({error.strerror}): choose a folder of yours with --out."
             ) from error

@@ -345,7 +345,8 @@ def _usable(run: Run) -> Run:
     """
     if run.folder.exists() and not run.folder.is_dir():
         raise UserError(f"{run.folder} is a file: name a folder with --out.")
-    if run.folder.is_dir() and not run.exists() and any(path.name != ".lock" for path in run.folder.iterdir()):
+    foreign = [path for path in run.folder.glob("*") if not path.name.startswith((".lock", files.TEMPORARY))]
+    if not run.exists() and foreign:  # what a kill in the very first write left is no foreign file
         raise UserError(f"{run.folder} is not empty and not a run of zerosum: name another folder with --out.")
     return run
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import hashlib
 import inspect
 import types
@@ -93,7 +95,7 @@ def describe(value: Any) -> JSON:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Loss) and value in LOSSES.values():
-        return next(name for name, loss in LOSSES.items() if loss is value)
+        return next(name for name, loss in LOSSES.items() if loss == value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return {**_kind(type(value)), **fields}
@@ -140,8 +142,7 @@ def parse_settings(recipe: RecipeFunction, settings: Mapping[str, str]) -> tuple
         if "." in name:
             continue
         if name not in known:
-            fields = (field.name for field in dataclasses.fields(Recipe))
-            raise UserError(f"Unknown setting '{name}'{did_you_mean(name, [*known, *fields])}.")
+            raise UserError(f"Unknown setting '{name}'{did_you_mean(name, known)}.")
         typed[name] = parse(text, hints[name], name)
     return typed, {name: text for name, text in settings.items() if "." in name}
 
@@ -199,7 +200,7 @@ def _parse_one(text: str, kind: Any) -> Any:
         if typing.get_args(kind) == (int, int):
             sides = text.lower().split("x")
             sides = sides * 2 if len(sides) == 1 else sides
-            return (int(sides[0]), int(sides[1])) if len(sides) == 2 and all(s.isdigit() for s in sides) else _NO
+            return (int(sides[0]), int(sides[1])) if len(sides) == 2 and all(s.isdecimal() for s in sides) else _NO
         item = typing.get_args(kind)[0]
         items = [_parse_one(part.strip(), item) for part in text.split(",") if part.strip()]
         return _NO if _NO in items else tuple(items)
@@ -209,6 +210,9 @@ def _parse_one(text: str, kind: Any) -> Any:
         return text
     if kind in (int, float):
         try:
+            if kind is int:
+                with contextlib.suppress(ValueError):
+                    return int(text)
             number = float(text)
             whole = int(number) if kind is int else 0
         except (ValueError, OverflowError):
@@ -267,7 +271,15 @@ def _custom(value: Any) -> JSON:
     except (OSError, TypeError):
         source = repr(value)
     name = getattr(value, "__qualname__", type(value).__qualname__)
-    return {"custom": f"{value.__module__}:{name}", "sha256": hashlib.sha256(source.encode()).hexdigest()}
+    found: dict[str, JSON] = {
+        "custom": f"{value.__module__}:{name}",
+        "sha256": hashlib.sha256(source.encode()).hexdigest(),
+    }
+    if isinstance(value, functools.partial):
+        found["partial"] = describe([value.func, value.args, value.keywords])
+    elif not isinstance(value, type) and not inspect.isroutine(value) and getattr(value, "__dict__", None):
+        found["state"] = describe(vars(value))
+    return found
 
 
 def _any_ramp(description: JSON) -> bool:

@@ -16,12 +16,14 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.int64]
 
+_BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 _WORDS = 4  # one Philox block gives four 64-bit words
 
 
 def uniforms(seed: int, stream: str, start: int, count: int, width: int) -> FloatArray:
     """Uniform numbers in [0, 1) for positions ``start`` to ``start + count``; shape (count, width)."""
-    return _unit(seed, stream, start, count, width).astype(np.float32)
+    unit = _unit(seed, stream, start, count, width).astype(np.float32)
+    return np.minimum(unit, _BELOW_ONE)  # rounding to float32 reaches 1 once in 2^25 numbers
 
 
 def normals(seed: int, stream: str, start: int, count: int, width: int) -> FloatArray:
@@ -36,7 +38,9 @@ def normals(seed: int, stream: str, start: int, count: int, width: int) -> Float
 @functools.lru_cache(maxsize=8)  # asked for at every batch, changes once a pass
 def permutation(seed: int, stream: str, epoch: int, size: int) -> IndexArray:
     """The order of ``size`` items in pass number ``epoch``."""
-    return np.argsort(_words(seed, stream, epoch, 1, size)[0], kind="stable").astype(np.int64)
+    order = np.argsort(_words(seed, stream, epoch, 1, size)[0], kind="stable").astype(np.int64)
+    order.flags.writeable = False  # the cache hands the same array to everybody
+    return order
 
 
 def positions(seed: int, stream: str, start: int, count: int, size: int) -> IndexArray:

@@ -83,7 +83,7 @@ def fit(picture: Bytes, width: int, height: int, channels: int) -> Bytes:
         image = image.convert(mode[channels])
     if image.size != (width, height):
         scale = min(image.width / width, image.height / height)
-        crop_width, crop_height = width * scale, height * scale
+        crop_width, crop_height = min(width * scale, image.width), min(height * scale, image.height)
         left, top = (image.width - crop_width) / 2, (image.height - crop_height) / 2
         box = (left, top, left + crop_width, top + crop_height)
         image = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
@@ -105,17 +105,21 @@ def hold_out(hashes: npt.NDArray[np.str_], labels: Labels | None) -> npt.NDArray
     values, sizes = np.unique(groups, return_counts=True)
     exact = sizes * (total / count)
     shares = np.floor(exact).astype(np.int64)
-    largest = np.argsort(shares - exact, kind="stable")[: total - shares.sum()]
+    firsts = np.array([np.sort(hashes[groups == value])[0] for value in values])
+    largest = np.lexsort((firsts, shares - exact))[: total - shares.sum()]
     shares[largest] += 1
     chosen: list[npt.NDArray[np.int64]] = []
     for value, share in zip(values, shares, strict=True):
         members = np.flatnonzero(groups == value)
         ordered = members[np.argsort(hashes[members], kind="stable")]
-        edge = int(share)
-        while 0 < edge < len(ordered) and hashes[ordered[edge]] == hashes[ordered[edge - 1]]:
-            edge += 1  # the last one's twins come along
-        chosen.append(ordered[:edge])
-    return np.sort(np.concatenate(chosen))
+        own, room = hashes[ordered], int(share)
+        for twins in np.split(ordered, np.flatnonzero(own[1:] != own[:-1]) + 1):
+            if len(twins) <= room:  # twins stay together; too many of them stay in training
+                chosen.append(twins)
+                room -= len(twins)
+            if room == 0:
+                break
+    return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *chosen]))
 
 
 def _identity(pixels: Bytes, labels: Labels | None, held_out: npt.NDArray[np.bool_]) -> str:

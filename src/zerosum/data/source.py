@@ -6,16 +6,21 @@ bring them, and which pictures are the data's own test part.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import importlib.util
-from collections.abc import Callable, Sequence
+import math
+import re
+import struct
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from zerosum.errors import UserError, did_you_mean
 
@@ -101,8 +106,8 @@ def digits() -> Source:
 
 def idx(path: Path) -> Source:
     """A folder with MNIST's own files (``*-images-idx3-ubyte``, gzipped or not); ``t10k`` files are the test part."""
-    train = _idx_part(path, ("train", "emnist"))
-    test = _idx_part(path, ("t10k", "test"))
+    train = _idx_part(path, "train")
+    test = _idx_part(path, "test")
     if train is None:
         raise UserError(f"{path} has no training pictures: expected a file such as train-images-idx3-ubyte.gz.")
     pixels, labels = train
@@ -165,31 +170,53 @@ def _from_array(name: str, pixels: Bytes, labels: Labels | None, test: Labels | 
 
 def _inspect(file: Path) -> tuple[int, int, int]:
     """Width, height and channels from the file's header alone."""
-    try:
-        with Image.open(file) as image:
-            width, height = image.size
-            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # turned by a quarter
-                width, height = height, width
-            return width, height, _channels(image)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _unreadable(file, error) from None
+    with _pillow(file), Image.open(file) as image:
+        width, height = image.size
+        if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # turned by a quarter
+            width, height = height, width
+        return width, height, _channels(image)
 
 
 def _decode(file: Path) -> Bytes:
-    try:
-        with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image)
-            mode = {1: "L", 3: "RGB", 4: "RGBA"}[_channels(upright)]
-            pixels = np.asarray(upright.convert(mode))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _unreadable(file, error) from None
+    with _pillow(file), Image.open(file) as image:
+        mode = {1: "L", 3: "RGB", 4: "RGBA"}[_channels(image)]
+        if image.mode.startswith("I;16"):
+            plain = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        else:
+            plain = image.convert(mode)
+        turn = TURNS.get(image.getexif().get(0x0112, 1))
+        pixels = np.asarray(plain if turn is None else plain.transpose(turn))
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@contextlib.contextmanager
+def _pillow(file: Path) -> Iterator[None]:
+    """Whatever Pillow raises about a damaged file is the file's fault; what it warns of is not worth a word."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Exception as error:
+        raise _unreadable(file, error) from None
+
+
 def _channels(image: Image.Image) -> int:
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or (
+        "transparency" in image.info and not image.mode.startswith("I;16")
+    ):
         return 4
-    return 1 if image.mode in ("1", "L") else 3
+    return 1 if image.mode in ("1", "L") or image.mode.startswith("I;16") else 3
 
 
 def _unreadable(file: Path, error: Exception) -> UserError:
@@ -197,23 +224,27 @@ def _unreadable(file: Path, error: Exception) -> UserError:
 
 
 def _idx_files(path: Path, kind: str) -> list[Path]:
-    return [file for file in sorted(path.iterdir()) if f"{kind}-idx" in file.name and "ubyte" in file.name]
+    return [file for file in sorted(path.iterdir()) if re.search(rf"{kind}[-.]idx\d-ubyte", file.name)]
 
 
-def _idx_part(path: Path, prefixes: Sequence[str]) -> tuple[Bytes, Labels | None] | None:
-    images = [file for file in _idx_files(path, "images") if file.name.startswith(tuple(prefixes))]
+def _idx_part(path: Path, part: str) -> tuple[Bytes, Labels | None] | None:
+    images = [file for file in _idx_files(path, "images") if _part_of(file) == part]
     if not images:
         return None
     pixels = _read_idx(images[0])
     if pixels.ndim != 3:
         raise UserError(f"{images[0]} holds {pixels.ndim - 1}-dimensional items: expected grey pictures.")
-    labels = [file for file in _idx_files(path, "labels") if file.name.startswith(tuple(prefixes))]
+    labels = [file for file in _idx_files(path, "labels") if _part_of(file) == part]
     if not labels:
         return pixels, None
     values = _read_idx(labels[0]).astype(np.int64)
     if values.shape != (len(pixels),):
         raise UserError(f"{labels[0]} has {len(values)} labels for {len(pixels)} pictures: the files do not match.")
     return pixels, values
+
+
+def _part_of(file: Path) -> str:
+    return "test" if re.match(r"t10k|(emnist-.*)?test", file.name) else "train"
 
 
 def _read_idx(file: Path) -> Bytes:
@@ -223,9 +254,10 @@ def _read_idx(file: Path) -> Bytes:
             head = stream.read(4)
             if len(head) < 4 or head[:3] != b"\0\0\x08" or not 1 <= head[3] <= 4:
                 raise UserError(f"{file} is not an IDX file of bytes: its first bytes are {head.hex()}.")
-            shape = tuple(int(size) for size in np.frombuffer(stream.read(4 * head[3]), dtype=">i4"))
-            expected = int(np.prod(shape, dtype=np.int64))
-            if len(shape) != head[3] or min(shape) < 0 or expected > 2**33:
+            sizes = stream.read(4 * head[3])
+            shape = struct.unpack(f">{len(sizes) // 4}i", sizes[: len(sizes) // 4 * 4])
+            expected = math.prod(shape)
+            if len(shape) != head[3] or min(shape) < 1 or expected > 2**33:
                 raise UserError(f"{file} is damaged: its header says shape {shape}.")
             body = stream.read(expected + 1)  # one more than there should be, so that a longer file is noticed
     except (OSError, EOFError, gzip.zlib.error) as error:

@@ -80,6 +80,6 @@ def _cutout(x: Tensor, spec: DiffAugment, noise: Noise) -> Tensor:
 def _covered(size: int, amount: Tensor) -> Tensor:
     """(N, size): True for the half of the side that the square, centred anywhere, covers."""
     half = size // 2
-    start = (amount * (size + 1)).floor() - half // 2
+    start = (amount * (size + 1 - half % 2)).floor() - half // 2  # every place of the square's centre
     place = torch.arange(size, device=amount.device)[None, :]
     return (place >= start[:, None]) & (place < start[:, None] + half)

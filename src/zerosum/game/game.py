@@ -163,6 +163,13 @@ class CriticTurn:
     game: Game
     augment: DiffAugment | None = None
 
+    def __post_init__(self) -> None:
+        if self.augment and any(isinstance(penalty, FiniteDifference) for penalty in self.game.penalties):
+            raise ValueError(
+                "a finite difference compares the critic at two points, but augmentation changes each of them in "
+                "another way: use R1 and R2, or no augmentation"
+            )
+
     def __call__(self, players: Players, draw: Draw, memory: Memory) -> tuple[Tensor, Stats, Memory]:
         fake = generated(players, draw).detach()
         critic = critic_on(players, draw, self.augment)

@@ -57,6 +57,7 @@ class Judge:
     classifier: Classifier | None
     accuracy: float | None
     view: Callable[[Bytes], Tensor]
+    stand_in: bool = False  # the training pictures stand in for held-out ones
 
     @property
     def samples(self) -> int:
@@ -115,7 +116,9 @@ class Judge:
     def _copies(self, fake: Tensor) -> list[Figure]:
         """Distance to the nearest training picture, in units of the held-out pictures' median, and near-copies."""
         train = self.train.flatten(1)
-        unit = nearest(to=train, points=self.held_out.flatten(1))
+        held_out = self.held_out.flatten(1)
+        # with nothing held out each training picture is compared with the others
+        unit = _nearest_other(train) if self.stand_in else nearest(to=train, points=held_out)
         own = nearest(to=train, points=fake.flatten(1))
         scale = unit.median()
         counts = (len(train), len(fake))
@@ -142,7 +145,8 @@ def make_judge(pictures: Pictures, check: Callable[[], None] = lambda: None) -> 
 
     train_pixels, train_labels = pictures.part("train")
     held_pixels, held_labels = pictures.part("held-out")
-    if len(held_pixels) == 0:
+    stand_in = len(held_pixels) == 0
+    if stand_in:
         held_pixels, held_labels = train_pixels, train_labels
     chosen = streams.permutation(_SEED, "judge held-out", 0, len(held_pixels))
     train, held_out = view(train_pixels), view(held_pixels[chosen])
@@ -153,7 +157,7 @@ def make_judge(pictures: Pictures, check: Callable[[], None] = lambda: None) -> 
         named = classifier.judge(held_out).probabilities.argmax(1)
         accuracy = _share(named == torch.from_numpy(held_labels[chosen]))
     draws = 20 if size <= 200 else 5
-    return Judge(pictures.name, train, held_out, size, draws, classifier, accuracy, view)
+    return Judge(pictures.name, train, held_out, size, draws, classifier, accuracy, view, stand_in)
 
 
 def _resized(picture: Bytes, size: tuple[int, int]) -> Bytes:
@@ -165,6 +169,11 @@ def _resized(picture: Bytes, size: tuple[int, int]) -> Bytes:
 
 def _mean(measures: list[Coverage]) -> Coverage:
     return Coverage(*(float(np.mean(column)) for column in zip(*measures, strict=True)))
+
+
+def _nearest_other(points: Tensor) -> Tensor:
+    """Distance from each point to the nearest of the others; (N,)."""
+    return torch.cdist(points, points).fill_diagonal_(torch.inf).min(dim=1).values if len(points) > 1 else torch.ones(1)
 
 
 def _share(mask: Tensor) -> float:

@@ -111,7 +111,7 @@ class _Critic(nn.Module):
         layers += [Block(widths[-1], depth) for _ in range(spec.blocks)]
         self.body = nn.Sequential(*layers, nn.LeakyReLU(LEAK))
         self.features = _linear(widths[-1] * base_width * base_height, widths[-1])
-        self.last = _linear(widths[-1], 1)
+        self.last = _linear(widths[-1], 1, bias=False)  # a relativistic game does not see a constant
         self.label = _embedding(spec.classes, widths[-1]) if spec.classes else None
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -132,8 +132,8 @@ def _conv(channels_in: int, channels_out: int, kernel: int = 3, gain: float = 1.
     return _initialised(layer, gain, channels_in * kernel**2)
 
 
-def _linear(features_in: int, features_out: int) -> nn.Linear:
-    return _initialised(nn.Linear(features_in, features_out), 1.0, features_in)
+def _linear(features_in: int, features_out: int, bias: bool = True) -> nn.Linear:
+    return _initialised(nn.Linear(features_in, features_out, bias=bias), 1.0, features_in)
 
 
 def _initialised(layer: Layer, gain: float, fan_in: int) -> Layer:

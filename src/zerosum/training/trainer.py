@@ -91,7 +91,8 @@ class Trainer:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(streams.seed_of(self.seed, f"weights/{name}"))
                 net = spec.net.build()
-            net = net.to(self.device)
+            if self.device.type != "cpu":  # they are made there, and FakeTensorMode cannot move them
+                net = net.to(self.device)
             if self.layout == torch.channels_last:
                 channels_last(net)
             adam = spec.optimizer

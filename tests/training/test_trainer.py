@@ -1,0 +1,221 @@
+"""The round itself: no host read, the average, the optimizer's layout, not-finite."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+
+from zerosum import files
+from zerosum.data.prepare import Pictures
+from zerosum.errors import Stopped, UserError
+from zerosum.recipe import EMA, Recipe, change
+from zerosum.recipes import CATALOGUE
+from zerosum.run import Run
+from zerosum.training import checkpoint, saving
+from zerosum.training.ema import Average, re_estimate
+from zerosum.training.trainer import Budget, Choices, Moment, Trainer, train
+
+RECIPES = [("dcgan", {}), ("modern", {}), ("modern", {"classes": 3})]
+
+
+def pictures(count: int = 120, channels: int = 1) -> Pictures:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 255, (count, channels, 16, 16), dtype=np.uint8)
+    held_out = np.arange(count) % 10 == 0
+    return Pictures("noise", pixels, np.arange(count) % 3, ("a", "b", "c"), held_out, (16, 16), "identity")
+
+
+def recipe(name: str, dials: dict[str, int], channels: int = 1) -> Recipe:
+    return CATALOGUE[name](resolution=(16, 16), channels=channels, width=4, batch=8, images=800, **dials)
+
+
+def trainer(name: str, dials: dict[str, int], folder: Path, choices: Choices = Choices()) -> Trainer:  # noqa: B008
+    return Trainer(recipe(name, dials), pictures(), Run(folder), 0, choices)
+
+
+@pytest.mark.parametrize(("name", "dials"), RECIPES)
+def test_no_host_read_in_a_round(
+    name: str, dials: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.nn.init, "trunc_normal_", lambda tensor, **bounds: tensor)  # reads, but not in a round
+    with FakeTensorMode():
+        fake = trainer(name, dials, tmp_path)
+        fake.play_round(Budget(800))
+        fake.play_round(Budget(800))
+        with pytest.raises(DataDependentOutputException):
+            fake.sums["critic.loss"].item()
+
+
+@pytest.mark.parametrize(("name", "dials"), RECIPES)
+def test_a_round_moves_both_players_and_repeats_bit_for_bit(name: str, dials: dict[str, int], tmp_path: Path) -> None:
+    one, two = trainer(name, dials, tmp_path), trainer(name, dials, tmp_path)
+    before = copy.deepcopy({role: player.net.state_dict() for role, player in one.players.items()})
+    for each in (one, two):
+        for _ in range(6):
+            each.play_round(Budget(800))
+    for role, player in one.players.items():
+        for key, tensor in player.net.named_parameters():
+            assert torch.equal(tensor, dict(two.players[role].net.named_parameters())[key])
+            assert not torch.equal(tensor, before[role][key]), f"{role}.{key} never moved"
+    assert one.images == 48
+    assert one.rounds == 6
+
+
+@pytest.mark.parametrize("memory_format", ["channels_last", "contiguous"])
+def test_restored_moments_have_their_weights_strides(memory_format: str, tmp_path: Path) -> None:
+    """Fused Adam ignores strides: a moment in another layout would be applied to the wrong weights."""
+    choices = Choices(memory_format=memory_format)
+    one = trainer("dcgan", {}, tmp_path, choices)
+    for _ in range(3):
+        one.play_round(Budget(800))
+    saved = checkpoint.gather(one.players, one.average, one.memory)
+    contiguous = {name: tensor.contiguous().clone() for name, tensor in saved.items()}
+    two = trainer("dcgan", {}, tmp_path, choices)
+    two.memory = checkpoint.restore(contiguous, two.players, two.average, two.memory)
+    two.images, two.rounds = one.images, one.rounds
+    seen = 0
+    for player in two.players.values():
+        for parameter in player.net.parameters():
+            for moment in player.optimizer.state[parameter].values():
+                if moment.ndim == 4:
+                    assert moment.stride() == parameter.stride()
+                    seen += not parameter.is_contiguous()
+    assert (seen > 0) == (memory_format == "channels_last")
+    for each in (one, two):
+        each.play_round(Budget(800))
+    for name, tensor in checkpoint.gather(one.players, one.average, one.memory).items():
+        assert torch.equal(checkpoint.gather(two.players, two.average, two.memory)[name], tensor), name
+
+
+def test_a_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    one = trainer("dcgan", {}, tmp_path)
+    saved = checkpoint.gather(one.players, one.average, one.memory)
+    other = trainer("modern", {}, tmp_path)
+    with pytest.raises(UserError, match="does not fit"):
+        checkpoint.restore(saved, other.players, other.average, other.memory)
+
+
+def test_not_finite_stops_and_nothing_moves(tmp_path: Path) -> None:
+    one = trainer("modern", {}, tmp_path)
+    train(one, Budget(160))
+    saved = [path.name for path in Run(tmp_path).states()]
+    weights = copy.deepcopy({role: dict(p.net.named_parameters()) for role, p in one.players.items()})
+    last = list(one.players["critic"].net.parameters())[-1]
+    with torch.no_grad():
+        last.fill_(float("nan"))
+    with pytest.raises(Stopped, match="not finite"):
+        train(one, Budget(800))
+    for role, player in one.players.items():
+        for name, parameter in player.net.named_parameters():
+            if parameter is not last:
+                assert torch.equal(parameter, weights[role][name]), f"{role}.{name} moved"
+    assert [path.name for path in Run(tmp_path).states()] == saved
+    line = files.read_lines(Run(tmp_path).stats)[-1]
+    assert line["critic.loss"] is None
+    assert "critic.loss" in line["not_finite"]
+
+
+def test_average_has_its_half_life() -> None:
+    net = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(net.weight)
+    average = Average(net, EMA(half_life=100.0, ramp=0.0))
+    torch.nn.init.ones_(net.weight)
+    for step in range(10):
+        average.update(net, (step + 1) * 10, 10)
+    assert average.weights["weight"].item() == pytest.approx(0.5, rel=1e-6)
+
+
+def test_average_ramps_up() -> None:
+    """After n images the half-life is at most ramp * n: a young average follows quickly."""
+    net = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(net.weight)
+    average = Average(net, EMA(half_life=1e9, ramp=0.05))
+    torch.nn.init.ones_(net.weight)
+    average.update(net, 1000, 50)
+    assert average.weights["weight"].item() == pytest.approx(1 - 0.5 ** (50 / 50.0), rel=1e-6)
+
+
+def test_batch_norm_statistics_are_those_of_the_averaged_weights() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.BatchNorm1d(6))
+
+    class Labelled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = net
+
+        def forward(self, x: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+            return self.body(x)
+
+    model = Labelled()
+    batches = [(torch.randn(32, 4), None) for _ in range(4)]
+    with torch.no_grad():
+        net[0].weight.mul_(7)
+    re_estimate(model, batches)
+    hidden = [net[0](x) for x, _ in batches]
+    expected = torch.stack([h.mean(0) for h in hidden]).mean(0)
+    assert torch.allclose(net[1].running_mean, expected, atol=1e-6)
+    assert torch.allclose(net[1].running_var, torch.stack([h.var(0) for h in hidden]).mean(0), rtol=1e-5)
+    assert net[1].momentum == 0.1
+
+
+def test_taking_an_average_changes_nothing_in_training(tmp_path: Path) -> None:
+    one = trainer("dcgan", {}, tmp_path)
+    one.play_round(Budget(800))
+    before = {name: tensor.clone() for name, tensor in checkpoint.gather(one.players, one.average, one.memory).items()}
+    saving.write_grids(one)
+    saving.write_snapshot(one)
+    for name, tensor in checkpoint.gather(one.players, one.average, one.memory).items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def test_what_a_run_writes(tmp_path: Path) -> None:
+    moments: list[Moment] = []
+    one = trainer("modern", {"classes": 3}, tmp_path)
+    assert train(one, Budget(800), watchers=[moments.append]).done
+    run = Run(tmp_path)
+    assert (tmp_path / "samples" / "real.png").is_file()
+    assert run.sample_file(0).is_file()
+    assert run.sample_file(800).is_file()
+    assert run.snapshot_file(800).is_file()
+    assert 1 <= len(run.states()) <= 2
+    lines = files.read_lines(run.stats)
+    assert [line["images"] for line in lines] == [160, 320, 480, 640, 800]
+    assert {"seconds", "images_per_second", "critic.loss", "generator.loss", "critic.gradient"} <= lines[-1].keys()
+    assert [moment.images for moment in moments] == [160, 320, 480, 640, 800]
+
+
+def test_a_time_becomes_a_budget_once(tmp_path: Path) -> None:
+    import time
+
+    one = trainer("modern", {}, tmp_path)
+    fixed: list[Budget] = []
+    outcome = train(one, None, deadline=time.monotonic() + 3, fixed=fixed.append)
+    assert len(fixed) == 1
+    assert fixed[0].since == 20 * 8
+    assert fixed[0].images > fixed[0].since
+    assert outcome.done or outcome.why == "time"
+    assert fixed[0].at(fixed[0].since - 1) is None  # the schedules of the first rounds must not know it, ever
+
+
+def test_draws_of_one_number_share_one_batch(tmp_path: Path) -> None:
+    odd = change(recipe("modern", {}), "moves.1.0.batch", "4")
+    with pytest.raises(UserError, match="batches of 8 and 4"):
+        Trainer(odd, pictures(), Run(tmp_path), 0, Choices())
+
+
+def test_old_snapshots_are_thinned(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for images in range(0, 4000, 100):
+        files.write(run.snapshot_file(images), b"x")
+        run.thin_snapshots()
+    kept = [int(path.stem) for path in run.snapshots()]
+    assert kept[0] == 0
+    assert kept[-1] == 3900
+    assert 10 <= len(kept) <= 12
+    assert max(b - a for a, b in itertools.pairwise(kept)) < 1000
