@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,7 +28,8 @@ from zerosum.training import checkpoint
 from zerosum.training.trainer import Budget, Choices, Trainer, Watcher
 from zerosum.training.trainer import train as train_rounds
 
-JUDGE_SHARE, JUDGE_MOST = 0.15, 45.0  # of a time budget, kept back for the judgement
+JUDGE_SHARE, JUDGE_MOST = 0.25, 45.0  # of a time budget, kept back for the judgement
+MEASURE_SHARE = 0.4  # of what is kept back: measuring, after the classifier has been trained
 
 
 def silent(text: str) -> None:
@@ -247,7 +248,7 @@ class _Session:
         if old.device != new.device:
             self.say(f"This run goes on on {new.device} instead of {old.device}, so not bit-exactly.")
             return new
-        return replace(old, deterministic=new.deterministic)
+        return old
 
     def _restore(self, trainer: Trainer) -> None:
         state, skipped = self.run.newest_state()
@@ -279,9 +280,16 @@ class _Session:
             return None
         return self.deadline - min(JUDGE_MOST, JUDGE_SHARE * self.plan.seconds)
 
+    def _classifier_deadline(self) -> float | None:
+        training = self._training_deadline()
+        if training is None or self.deadline is None:
+            return None
+        return self.deadline - MEASURE_SHARE * (self.deadline - training)
+
     def _finish(self, trainer: Trainer, done: bool) -> None:
         """Judge the newest snapshot, write the lines, and say that the run is complete."""
-        figures = judge(self.run, self.pictures, say=self.say)
+        figures = judge(self.run, self.pictures, deadline=self._classifier_deadline(), say=self.say)
+        files.keep_lines(self.run.metrics, lambda line: line.get("images") != trainer.images)  # of a crash just here
         for figure in figures:
             files.append_line(self.run.metrics, {"images": trainer.images, **record(figure)})
         if done:
@@ -290,9 +298,16 @@ class _Session:
         self.say(f"Model:   {self.run.snapshot_file(trainer.images)}")
 
 
-def judge(run: Run, pictures: Pictures, say: Callable[[str], None] = silent) -> list[Figure]:
-    """Judge a run's newest snapshot against its held-out pictures and say the result as a table."""
-    examiner = make_judge(pictures)
+def judge(
+    run: Run, pictures: Pictures, *, deadline: float | None = None, say: Callable[[str], None] = silent
+) -> list[Figure]:
+    """Judge a run's newest snapshot against its held-out pictures and say the result as a table.
+
+    A classifier that could not be trained by ``deadline`` (of ``time.monotonic``) is left out.
+    """
+    examiner = make_judge(pictures, deadline)
+    if pictures.classes and examiner.classifier is None:
+        say("There is no time left to train the judge's classifier: pixels alone are compared.")
     generator = load(run)
     figures = examiner.measure(np.concatenate(list(generator.pixels(range(examiner.samples)))))
     if examiner.accuracy is not None:

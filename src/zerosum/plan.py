@@ -18,6 +18,7 @@ from zerosum.recipes import CATALOGUE
 from zerosum.training.trainer import Choices
 
 LARGEST_ON_CPU, LARGEST = 64, 128
+SMALL_ON_CPU = 16  # up to this side the recipe modern needs no narrower networks on a CPU
 AUTO_SIZES = (12, 16, 24, 32, 48, 64, 96, 128)
 
 
@@ -173,7 +174,7 @@ def _resolve(
     if "classes" in known and "classes" not in typed:
         typed["classes"] = classes
     reasons.append(Reason("conditional", "yes" if typed.get("classes") else "no", why))
-    for name, (value, why) in _for_data(function, source).items():
+    for name, (value, why) in _tuned(function, source, typed["resolution"], choices).items():
         if name not in typed:
             typed[name] = value
             reasons.append(Reason(name, str(value), why))
@@ -216,13 +217,20 @@ def _classes(source: Source, wanted: str, able: bool) -> tuple[int, str]:
     return len(source.classes), f"every picture has one of {len(source.classes)} labels; --set conditional=false"
 
 
-def _for_data(function: RecipeFunction, source: Source) -> dict[str, tuple[Any, str]]:
-    """Dials that were tuned for a data set of ours."""
-    if source.name == "digits" and function is CATALOGUE["modern"]:
-        return {"images": (64_000, "about two minutes on two CPU cores; results/digits.md")}
-    if source.name == "digits" and function is CATALOGUE["dcgan"]:
-        return {"images": (300_000, "about two minutes on two CPU cores; results/digits.md")}
-    return {}
+def _tuned(
+    function: RecipeFunction, source: Source, resolution: tuple[int, int], choices: Choices
+) -> dict[str, tuple[Any, str]]:
+    """Dials that depend on the data set or the machine."""
+    found: dict[str, tuple[Any, str]] = {}
+    if function is CATALOGUE["modern"] and max(resolution) > SMALL_ON_CPU:
+        if choices.device == "cpu":
+            found["width"] = (16, "what a CPU can train in minutes to hours; --set width=32 is better and slower")
+        else:
+            found["width"] = (64, "what a GPU can train in hours")
+    if source.name == "digits":
+        images = 64_000 if function is CATALOGUE["modern"] else 300_000
+        found["images"] = (images, "two to three minutes on two CPU cores; results/digits.md")
+    return found
 
 
 def _found(source: Source) -> str:

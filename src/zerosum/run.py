@@ -88,9 +88,9 @@ class Run:
         ends = [record["images"] for record in files.read_lines(self.events) if record.get("event") == "finished"]
         return max((end for end in ends if isinstance(end, int)), default=None)
 
-    def sample_file(self, images: int, weights: str = "") -> Path:
+    def sample_file(self, images: int) -> Path:
         """Where a sample grid goes."""
-        return self.folder / "samples" / f"{images:012d}{weights}.png"
+        return self.folder / "samples" / f"{images:012d}.png"
 
     def snapshot_file(self, images: int) -> Path:
         """Where a model goes."""

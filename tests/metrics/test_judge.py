@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 
+import time
+
 import numpy as np
 import pytest
 
@@ -195,9 +197,7 @@ def test_a_handful_of_pictures_does_not_end_in_a_traceback(count):
     assert all(math.isfinite(figure.value) for figure in judge.measure(noise(judge.samples, 1, 16, 16)))
 
 
-def test_making_a_judge_can_be_stopped(digits):
-    def stop():
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        make_judge(digits, stop)
+def test_without_time_for_the_classifier_pixels_are_compared(digits):
+    judge = make_judge(digits, deadline=time.monotonic())
+    assert judge.classifier is None
+    assert {figure.features for figure in judge.measure(digits.part("train")[0][: judge.samples])} == {"pixels"}

@@ -24,7 +24,7 @@ K = 5
 CONFIDENT = 0.9
 NEAR_COPY = 0.5  # nearer to a training picture than this share of the held-out pictures' median distance
 _LARGEST_VIEW = 32
-_MOST = 1000
+_MOST = 500
 _MOST_CLASSIFIED = 10_000
 _SEED = 20140610
 
@@ -129,11 +129,11 @@ class Judge:
         ]
 
 
-def make_judge(pictures: Pictures, check: Callable[[], None] = lambda: None) -> Judge:
+def make_judge(pictures: Pictures, deadline: float | None = None) -> Judge:
     """Build the judge of a data set; trains the classifier if there are labels (a few seconds).
 
-    With under 100 pictures nothing is held out, and the training pictures stand in (the run says so). ``check`` is
-    called often and may raise to stop.
+    With under 100 pictures nothing is held out, and the training pictures stand in (the run says so). A classifier
+    that is not ready by ``deadline`` (of ``time.monotonic``) is left out.
     """
     width, height = pictures.source_size
     scale = min(1.0, _LARGEST_VIEW / max(width, height))
@@ -153,7 +153,8 @@ def make_judge(pictures: Pictures, check: Callable[[], None] = lambda: None) -> 
     size = min(len(held_out), len(train), _MOST)
     classifier, accuracy = None, None
     if train_labels is not None and held_labels is not None and len(pictures.classes) > 1:
-        classifier = train_classifier(train, torch.from_numpy(train_labels), len(pictures.classes), check)
+        classifier = train_classifier(train, torch.from_numpy(train_labels), len(pictures.classes), deadline)
+    if classifier is not None and held_labels is not None:
         named = classifier.judge(held_out).probabilities.argmax(1)
         accuracy = _share(named == torch.from_numpy(held_labels[chosen]))
     draws = 20 if size <= 200 else 5

@@ -2,7 +2,8 @@
 
 After R3GAN (Huang et al. 2024): no norm layer, initial weights scaled so that a deep stack of residual blocks starts
 as the identity (Fixup, Zhang et al. 2019), everything else plain. Dense 3x3 convolutions instead of grouped ones, which
-are slow everywhere, and tanh at the end, so that pictures are in [-1, 1] like everybody's.
+are slow everywhere. The generator ends without tanh: a saturated tanh passes no gradient, and against a critic that is
+ahead early on such a generator dies for good. In eval mode its pictures are clamped to [-1, 1].
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ class _Generator(nn.Module):
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.label is not None:
             latents = torch.cat([latents, self.label(_needed(labels))], dim=1)
-        return torch.tanh(self.body(self.first(latents).unflatten(1, self.shape)))
+        pictures = self.body(self.first(latents).unflatten(1, self.shape))
+        return pictures if self.training else pictures.clamp(-1, 1)
 
 
 class _Critic(nn.Module):

@@ -29,7 +29,7 @@ def modern(
     width: int = 32,
     blocks: int = 1,
     latent_size: int = 64,
-    gamma: float = 1.0,
+    gamma: float | None = None,
     penalty_every: int = 1,
     rate: float = 1e-3,
     final_rate: float = 0.1,
@@ -44,11 +44,14 @@ def modern(
 ) -> Recipe:
     """RpGAN + R1 + R2 (both weighted ``gamma`` / 2, each ``penalty_every``-th round), on one draw per round.
 
-    The rate falls to ``final_rate`` of itself and ``gamma`` to a tenth by half cosines over the budget; ``augment``
-    acts with probability ``strength``; ``ema`` is the average's half-life in images. With ``classes`` both players
-    see labels, and every generated picture is paired with a real one of its own class.
+    Without ``gamma`` it is a hundredth of the number of pixels, since a slope is a sum over them: 1 to 3 at 12x12 and 5
+    to 20 at 28x28 were found to be equally good, while 1 at 28x28 lets the critic run away. The rate falls to
+    ``final_rate`` of itself and ``gamma`` to a tenth by half cosines over the budget; ``augment`` acts with probability
+    ``strength``; ``ema`` is the average's half-life in images. With ``classes`` both players see labels, and every
+    generated picture is paired with a real one of its own class.
     """
     image_width, image_height = resolution
+    gamma = image_width * image_height / 100 if gamma is None else gamma
     slope = cosine(gamma, gamma / 10)
     game = Game(losses.rpgan, (R1(slope, penalty_every), R2(slope, penalty_every)))
     changes = DiffAugment(augment, strength, fill=fill) if augment and strength > 0 else None

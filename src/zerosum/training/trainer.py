@@ -43,7 +43,6 @@ class Choices:
     device: str = "cpu"
     memory_format: str = "channels_last"
     threads: int = 1
-    deterministic: bool = False
 
 
 @dataclass
