@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -48,6 +49,21 @@ def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["digits", "--seed", "-1"], "seeds start at 0"),
         (["digits", "--device", "tpu"], "no device 'tpu'"),
         (["digits", "--fork", "new"], "name that run with --out"),
+        (["digits", "--device", "cpu:nonsense"], "The device 'cpu:nonsense' is not there"),
+        (["digits", "--set", "classes=2"], "the pictures have 10 classes"),
+        (["digits", "--set", "classes=-1"], "classes is at least 0"),
+        (["digits", "--set", "classes=10", "--set", "conditional=false"], "contradict each other"),
+        (["digits", "--set", "batch=0"], "batch is at least 1"),
+        (["digits", "--set", "width=0"], "width is a whole number of at least 1"),
+        (["digits", "--set", "penalty_every=0"], "n >= 1"),
+        (["digits", "--set", "moves.0.0.every=0"], "at least 1"),
+        (["digits", "--set", "moves.0.0.player=x"], "the players are generator, critic"),
+        (["digits", "--set", "latent.size=7"], "use the recipe's dial"),
+        (["digits", "--set", "players.critic.optimizer.beta1=1"], "betas in [0, 1)"),
+        (["digits", "--set", "strength=7"], "is a probability"),
+        (["digits", "--set", "ema.half_life=-3"], "half_life > 0"),
+        (["digits", "--set", "images=-5"], "the budget is a positive number"),
+        (["digits", "--set", "images=5", "--images", "5"], "exclude each other"),
     ],
 )
 def test_mistakes(
@@ -81,6 +97,18 @@ def test_no_write_permission(tmp_path: Path, capsys: pytest.CaptureFixture[str],
     (tmp_path / "file").write_text("")
     said = complaint(["train", str(plain_data), "-o", str(tmp_path / "file" / "run"), "--images", "64"], capsys)
     assert "may not be written to" in said
+
+
+def test_an_unreadable_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read everything, so the refusal is injected."""
+
+    def refused(self: Path, *arguments: object, **named: object) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "exists", refused)
+    assert "may not be read or written (Permission denied)" in complaint(["train", str(tmp_path / "x")], capsys)
 
 
 def test_an_unknown_option_exits_2(capsys: pytest.CaptureFixture[str]) -> None:

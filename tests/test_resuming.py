@@ -18,6 +18,7 @@ import zerosum
 from zerosum import files
 from zerosum.errors import Stopped, UserError
 from zerosum.run import Run
+from zerosum.training.trainer import Budget, Trainer
 
 SMALL = {"width": "8", "batch": "16"}
 
@@ -123,8 +124,11 @@ def test_a_larger_budget_asks_for_a_fork_where_schedules_depend_on_it(plain_data
     assert "forked" in events
     assert events.count("finished") == 1
     assert run.read()["budget"]["images"] == 640
-    with pytest.raises(UserError, match="there already"):
-        train(plain_data, out=tmp_path / "run", images=1280, fork=tmp_path / "fork")
+    said = Said()
+    train(plain_data, said, out=tmp_path / "run", images=1280, fork=tmp_path / "fork")
+    assert "is finished (1,280 images)" in said
+    with pytest.raises(UserError, match="there already and no fork"):
+        train(plain_data, out=tmp_path / "run", images=1280, fork=tmp_path / "run")
     with pytest.raises(UserError, match="larger --images"):
         train(plain_data, out=tmp_path / "run", fork=tmp_path / "other")
 
@@ -134,6 +138,41 @@ def test_a_fork_applies_new_settings(plain_data: Path, tmp_path: Path) -> None:
     settings = {**SMALL, "rate": "5e-4"}
     fork = train(plain_data, out=tmp_path / "run", images=1280, fork=tmp_path / "fork", settings=settings)
     assert fork.read()["dials"]["rate"] == 5e-4
+
+
+def test_the_same_fork_command_goes_on(plain_data: Path, tmp_path: Path) -> None:
+    train(plain_data, out=tmp_path / "run")
+    whole = train(plain_data, out=tmp_path / "run", images=1280, fork=tmp_path / "whole")
+    interrupted(plain_data, 960, out=tmp_path / "run", images=1280, fork=tmp_path / "fork")
+    said = Said()
+    fork = train(plain_data, said, out=tmp_path / "run", images=1280, fork=tmp_path / "fork")
+    assert "Going on" in said
+    assert same(fork, whole)
+
+
+def test_a_fork_that_was_cut_short_is_made_again(
+    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(plain_data, out=tmp_path / "run")
+    whole = train(plain_data, out=tmp_path / "run", images=1280, fork=tmp_path / "whole")
+
+    def crash(*arguments: object) -> None:
+        raise RuntimeError("crash")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save_state", crash)
+        with pytest.raises(RuntimeError, match="crash"):
+            train(plain_data, out=tmp_path / "run", images=1280, fork=tmp_path / "fork")
+    fork = train(plain_data, out=tmp_path / "run", images=1280, fork=tmp_path / "fork")
+    assert same(fork, whole)
+
+
+def test_a_fork_to_other_networks_is_refused_and_leaves_nothing(plain_data: Path, tmp_path: Path) -> None:
+    train(plain_data, out=tmp_path / "run")
+    wide = {"width": "16", "batch": "16"}
+    with pytest.raises(UserError, match="does not fit"):
+        train(plain_data, out=tmp_path / "run", images=1280, fork=tmp_path / "fork", settings=wide)
+    assert not (tmp_path / "fork").exists()
 
 
 def test_any_other_difference_is_refused_by_name(plain_data: Path, labelled_data: Path, tmp_path: Path) -> None:
@@ -265,6 +304,63 @@ def test_a_time_budget_is_written_to_the_run_and_replayed(plain_data: Path, tmp_
     assert run.finished_at() == budget["images"]
 
 
+def crash_in_round(number: int, monkeypatch: pytest.MonkeyPatch, data: Path, out: Path) -> None:
+    """A run for a time that dies before its speed has been measured."""
+    play = Trainer.play_round
+
+    def dying(self: Trainer, budget: Budget) -> None:
+        if self.rounds == number:
+            raise RuntimeError("crash")
+        play(self, budget)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "play_round", dying)
+        with pytest.raises(RuntimeError, match="crash"):
+            train(data, out=out, images=None, seconds=100.0)
+
+
+def test_a_time_run_that_has_no_budget_yet_takes_the_one_that_is_given(
+    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crash_in_round(5, monkeypatch, plain_data, tmp_path / "run")
+    assert Run(tmp_path / "run").read()["budget"]["images"] is None
+    run = train(plain_data, out=tmp_path / "run", images=640)
+    assert run.finished_at() == 640
+
+
+def test_a_time_run_that_is_killed_early_measures_again(
+    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crash_in_round(5, monkeypatch, plain_data, tmp_path / "run")
+    run = train(plain_data, out=tmp_path / "run", images=None, seconds=5.0)
+    assert run.read()["budget"]["images"] > 0
+    assert files.read_lines(run.metrics)
+
+
+def test_a_time_that_is_over_at_once_still_ends_with_a_judgement(plain_data: Path, tmp_path: Path) -> None:
+    run = train(plain_data, out=tmp_path / "run", images=None, seconds=0.01)
+    assert files.read_lines(run.metrics)
+    assert run.snapshots()
+
+
+def test_killed_between_state_and_snapshot(plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judgement finds the model of the last state even where the snapshot was lost or damaged."""
+    interrupted(plain_data, 640, out=tmp_path / "run")
+    run = Run(tmp_path / "run")
+    run.snapshots()[-1].write_bytes(b"damaged")
+    train(plain_data, out=tmp_path / "run")
+    assert run.finished_at() == 640
+    assert zerosum.load(run).sample(1).shape == (1, 1, 12, 12)
+
+
+def test_a_budget_set_as_a_dial_is_the_budget(plain_data: Path, tmp_path: Path) -> None:
+    settings = {**SMALL, "images": "640"}
+    run = train(plain_data, out=tmp_path / "run", images=None, settings=settings)
+    assert run.finished_at() == 640
+    with pytest.raises(UserError, match="--fork"):
+        train(plain_data, out=tmp_path / "run", images=None, settings={**SMALL, "images": "1280"})
+
+
 def test_another_version_is_named(plain_data: Path, tmp_path: Path) -> None:
     interrupted(plain_data, 320, out=tmp_path / "run")
     run = Run(tmp_path / "run")
@@ -282,7 +378,7 @@ def test_a_foreign_folder_is_refused(plain_data: Path, tmp_path: Path) -> None:
     (foreign / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match="not a run of zerosum"):
         train(plain_data, out=foreign)
-    (foreign / "recipe.json").write_text(json.dumps({"butter": 200}))
+    (foreign / "recipe.json").write_text(json.dumps({"format": 1, "butter": 200}))
     with pytest.raises(UserError, match="not a recipe of zerosum"):
         train(plain_data, out=foreign)
     assert (foreign / "thesis.txt").read_text() == "mine"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import sys
@@ -12,6 +13,9 @@ from typing import Annotated
 import tyro
 
 from zerosum.errors import Stopped, UserError
+from zerosum.interrupt import Interrupt, Interrupted
+
+ON_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 
 TRAIN_LINE = "Train a GAN on your pictures; the same command again goes on where it stopped."
 TRAIN = f"""{TRAIN_LINE}
@@ -95,8 +99,14 @@ def main(arguments: list[str] | None = None) -> int:
     except Stopped as error:
         _complain(str(error))
         return 1
-    except KeyboardInterrupt:
-        return 0
+    except (KeyboardInterrupt, Interrupted):
+        _complain("stopped before there was anything to save")
+        return 0 if given[:1] == ["train"] else 1
+    except OSError as error:
+        if error.errno not in ON_DISK:
+            raise
+        _complain(f"{error.filename} may not be read or written ({error.strerror}): check the path and its permissions")
+        return 2
 
 
 def parse(given: list[str]) -> Train | Sample:
@@ -113,6 +123,11 @@ def parse(given: list[str]) -> Train | Sample:
 
 
 def _train(command: Train) -> int:
+    with Interrupt():  # from here on, so that a signal during the imports ends in words too
+        return _train_now(command)
+
+
+def _train_now(command: Train) -> int:
     from zerosum.allocator import tune_allocator
 
     tune_allocator()  # before torch allocates anything large

@@ -59,7 +59,9 @@ def append_line(path: Path, record: Mapping[str, object]) -> None:
     clean = {key: None if key in broken else value for key, value in record.items()}
     if broken:
         clean["not_finite"] = broken
-    with _in_words(path), open(path, "ab") as file:
+    with _in_words(path), open(path, "a+b") as file:
+        if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
+            file.write(b"\n")  # after a line that a kill cut short
         file.write((json.dumps(clean, allow_nan=False) + "\n").encode())
 
 

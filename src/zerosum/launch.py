@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import platform
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
 
-from zerosum import __version__, files
+from zerosum import files
 from zerosum.data.prepare import Pictures
 from zerosum.errors import UserError
 from zerosum.generate import load
+from zerosum.interrupt import Interrupt, Interrupted
 from zerosum.metrics.judge import Figure, make_judge
 from zerosum.plan import Plan, Request, make_plan
-from zerosum.recipe import JSON, Recipe, RecipeFunction, describe
-from zerosum.run import Run, next_run, runs_in
-from zerosum.training import checkpoint
+from zerosum.recipe import Recipe, RecipeFunction
+from zerosum.resuming import agree, contents, numbered, usable
+from zerosum.resuming import fork as copy
+from zerosum.run import Run
+from zerosum.training import checkpoint, saving
 from zerosum.training.trainer import Budget, Choices, Trainer, Watcher
 from zerosum.training.trainer import train as train_rounds
 
@@ -75,95 +73,22 @@ def train(
     with Interrupt() as interrupt:
         try:
             plan = make_plan(request)
+            if out is None and fork is not None:
+                raise UserError("--fork NEW copies a run: name that run with --out.")
+            for line in plan.explain():
+                say(line)
             pictures = plan.pictures()
             content = contents(plan, pictures)
-            if out is None:
-                run = _numbered(content)
             if fork is not None:
-                run = _fork(run, Run(Path(fork)), out is not None, content)
-            with files.locked(_usable(run).folder):
-                for line in plan.explain():
-                    say(line)
+                run = copy(run, Run(Path(fork)), plan, content)
+            elif out is None:
+                run = numbered(content)
+            with files.locked(usable(run).folder):
                 deadline = None if plan.seconds is None else started + plan.seconds
                 _Session(plan, pictures, run, content, deadline, interrupt, say, watchers).go()
         except Interrupted:
             say("Stopped at once: what was saved before stands, and the same command goes on from there.")
     return run
-
-
-def contents(plan: Plan, pictures: Pictures) -> dict[str, Any]:
-    """What recipe.json says of a run: all that decides its result."""
-    resolved = describe(plan.recipe)
-    assert isinstance(resolved, dict)
-    return {
-        "recipe": plan.recipe.name,
-        "dials": plan.dials,
-        "set": plan.fields,
-        "resolved": resolved,
-        "seed": plan.seed,
-        "data": {"name": pictures.name, "identity": pictures.identity, "pictures": len(pictures.pixels)},
-        "budget": {"images": None if plan.seconds else plan.recipe.images, "since": 0, "seconds": plan.seconds},
-        "choices": asdict(plan.choices),
-        "versions": versions(),
-    }
-
-
-def versions() -> dict[str, JSON]:
-    """What made a run, for those who reproduce it."""
-    return {
-        "zerosum": __version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-    }
-
-
-def differences(old: Any, new: Any, at: str = "") -> list[str]:
-    """The dotted names at which two JSON values differ, as ``name: old -> new``."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = sorted(old.keys() | new.keys())
-        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{at}.{key}" if at else key)]
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        return [line for i, (a, b) in enumerate(zip(old, new, strict=True)) for line in differences(a, b, f"{at}.{i}")]
-    return [] if old == new else [f"{at}: {old} -> {new}"]
-
-
-class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM outside of training, where there is nothing to save."""
-
-
-class Interrupt:
-    """Turns the first Ctrl-C or SIGTERM into a wish to stop; a second one stops at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self.patient = False  # in training: finish the round and save
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        again, self.asked = self.asked, True
-        if again or not self.patient:
-            raise Interrupted
-
-    @contextlib.contextmanager
-    def saves(self) -> Iterator[None]:
-        """While training: a wish to stop waits until the state is saved."""
-        self.patient = True
-        try:
-            yield
-        finally:
-            self.patient = False
 
 
 @dataclass
@@ -183,8 +108,11 @@ class _Session:
         """Start or resume, train, judge."""
         if not self.run.exists():
             self.run.write(self.content)
-        elif self._agree():
-            return
+        else:
+            agreed = agree(self.run, self.plan, self.content, self.say)
+            if agreed is None:
+                return
+            self.content = agreed
         self.say(f"run         {self.run.folder}  (Ctrl-C saves; the same command goes on)")
         trainer = Trainer(self.plan.recipe, self.pictures, self.run, self.plan.seed, self._choices())
         torch.set_num_threads(trainer.choices.threads)
@@ -198,57 +126,23 @@ class _Session:
                 fixed=self._fix,
                 watchers=self.watchers,
             )
-        if not outcome.done:
-            why = "as asked" if outcome.why == "asked" else "the time is up"
+        if self.interrupt.asked or not outcome.done:
+            why = "as asked" if self.interrupt.asked else "the time is up"
             self.say(f"Stopped at {trainer.images:,} images, {why}; saved. The same command goes on from here.")
-            self.run.event("stopped", trainer.images, why=outcome.why)
-            if outcome.why == "asked":
+            self.run.event("stopped", trainer.images, why=why)
+            if self.interrupt.asked:
                 return
         self._finish(trainer, outcome.done)
 
-    def _agree(self) -> bool:
-        """Compare with the run that is there; True if it is finished and nothing is left to do."""
-        old, new = self.run.read(), self.content
-        found = differences(old["resolved"], new["resolved"])
-        found = [line for line in found if not line.startswith("images: ")]
-        found += differences(old["seed"], new["seed"], "seed")
-        found += differences(old["data"]["identity"], new["data"]["identity"], "data")
-        if found:
-            raise UserError(
-                f"{self.run.folder} was started with other settings: {'; '.join(found)}. Use the same ones, another "
-                "--out, or --fork NEW to go on from its state with the new ones."
-            )
-        had, wanted = old["budget"]["images"], self.plan.images
-        if wanted is not None and had is not None and wanted != had:
-            if wanted < had:
-                raise UserError(
-                    f"{self.run.folder} has a budget of {had:,} images, more than --images {wanted}: leave it out, or "
-                    "name another --out."
-                )
-            if self.plan.recipe.depends_on_budget():
-                raise UserError(
-                    f"{self.run.folder} was planned for {had:,} images, and its schedules depend on that: to go on to "
-                    f"{wanted:,} use --fork NEW, which starts new schedules from its state."
-                )
-            old["budget"]["images"] = old["resolved"]["images"] = wanted
-            self.run.write(old)
-        self.content = old
-        end = self.run.finished_at()
-        if end is not None and end >= (old["budget"]["images"] or 0) > 0:
-            self.say(f"{self.run.folder} is finished ({end:,} images): --images with a larger number goes on.")
-            return True
-        if old["versions"] != versions():
-            changed = "; ".join(differences(old["versions"], versions()))
-            self.say(f"This run goes on with other versions, so perhaps not bit-exactly: {changed}.")
-        return False
-
     def _choices(self) -> Choices:
-        """The choices of the run's first start, replayed; another device only where it was asked for."""
+        """The choices of the run's first start, replayed; another device where it was asked for or the old is gone."""
         old, new = Choices(**self.content["choices"]), self.plan.choices
-        if old.device != new.device:
-            self.say(f"This run goes on on {new.device} instead of {old.device}, so not bit-exactly.")
-            return new
-        return old
+        if old.device == new.device or (not self.plan.device_named and old.device == "cpu"):
+            return old
+        self.say(f"This run goes on on {new.device} instead of {old.device}, so not bit-exactly.")
+        self.content["choices"] = asdict(new)
+        self.run.write(self.content)
+        return new
 
     def _restore(self, trainer: Trainer) -> None:
         state, skipped = self.run.newest_state()
@@ -288,7 +182,10 @@ class _Session:
 
     def _finish(self, trainer: Trainer, done: bool) -> None:
         """Judge the newest snapshot, write the lines, and say that the run is complete."""
-        figures = judge(self.run, self.pictures, deadline=self._classifier_deadline(), say=self.say)
+        saving.ensure_snapshot(trainer)
+        figures = judge(
+            self.run, self.pictures, deadline=self._classifier_deadline(), device=trainer.device, say=self.say
+        )
         files.keep_lines(self.run.metrics, lambda line: line.get("images") != trainer.images)  # of a crash just here
         for figure in figures:
             files.append_line(self.run.metrics, {"images": trainer.images, **record(figure)})
@@ -299,7 +196,12 @@ class _Session:
 
 
 def judge(
-    run: Run, pictures: Pictures, *, deadline: float | None = None, say: Callable[[str], None] = silent
+    run: Run,
+    pictures: Pictures,
+    *,
+    deadline: float | None = None,
+    device: torch.device | str = "cpu",
+    say: Callable[[str], None] = silent,
 ) -> list[Figure]:
     """Judge a run's newest snapshot against its held-out pictures and say the result as a table.
 
@@ -308,7 +210,7 @@ def judge(
     examiner = make_judge(pictures, deadline)
     if pictures.classes and examiner.classifier is None:
         say("There is no time left to train the judge's classifier: pixels alone are compared.")
-    generator = load(run)
+    generator = load(run, device=str(device))
     figures = examiner.measure(np.concatenate(list(generator.pixels(range(examiner.samples)))))
     if examiner.accuracy is not None:
         say(f"Judged by a classifier that names {examiner.accuracy:.1%} of the held-out pictures rightly:")
@@ -334,57 +236,3 @@ def record(figure: Figure) -> dict[str, object]:
         "fake": figure.fake_count,
         "weights": "ema",
     }
-
-
-def _numbered(content: Mapping[str, Any]) -> Run:
-    """The newest unfinished run under runs/ that is the same as this one, or the next number."""
-    runs = Path("runs")
-    for run in runs_in(runs):
-        with contextlib.suppress(UserError):
-            old = run.read()
-            same = all(
-                not differences(old[key], content[key]) for key in ("resolved", "seed", "data") if key in content
-            )
-            budget = old["budget"]
-            asked = content["budget"]
-            if same and budget["seconds"] == asked["seconds"] and run.finished_at() is None:
-                return run
-    return next_run(runs, content["data"]["name"], content["recipe"])
-
-
-def _usable(run: Run) -> Run:
-    """Refuse a folder that is something else.
-
-    Raises:
-        UserError: the path is a file, or a folder with other things in it.
-    """
-    if run.folder.exists() and not run.folder.is_dir():
-        raise UserError(f"{run.folder} is a file: name a folder with --out.")
-    foreign = [path for path in run.folder.glob("*") if not path.name.startswith((".lock", files.TEMPORARY))]
-    if not run.exists() and foreign:  # what a kill in the very first write left is no foreign file
-        raise UserError(f"{run.folder} is not empty and not a run of zerosum: name another folder with --out.")
-    return run
-
-
-def _fork(old: Run, new: Run, named: bool, content: Mapping[str, Any]) -> Run:
-    """Copy a run's newest state and logs to a new folder, which then goes on with the new settings."""
-    if not named or not old.exists():
-        raise UserError("--fork NEW copies a run: name that run with --out.")
-    if new.folder.exists() and any(new.folder.iterdir()):
-        raise UserError(f"{new.folder} is there already: --fork makes a new folder.")
-    with files.locked(old.folder):
-        state, _ = old.newest_state()
-        if state is None:
-            raise UserError(f"{old.folder} has no saved state yet: there is nothing to fork.")
-        images = int(str(state.header["images"]))
-        if images >= (content["budget"]["images"] or 2**62):
-            raise UserError(f"{old.folder} stands at {images:,} images: --fork needs a larger --images to go on.")
-        for log in ("stats.jsonl", "metrics.jsonl", "events.jsonl"):
-            for line in files.read_lines(old.folder / log):
-                if int(str(line.get("images", 0))) <= images and line.get("event") != "finished":
-                    new.folder.mkdir(parents=True, exist_ok=True)
-                    files.append_line(new.folder / log, line)
-        new.save_state(images, state.tensors, state.header)
-        new.write(content)
-        new.event("forked", images, source=str(old.folder))
-    return new

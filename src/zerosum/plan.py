@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -62,6 +62,7 @@ class Plan:
     seconds: float | None
     seed: int
     choices: Choices
+    device_named: bool
     reasons: tuple[Reason, ...]
 
     def pictures(self) -> Pictures:
@@ -79,6 +80,11 @@ def make_plan(request: Request) -> Plan:
     Raises:
         UserError: anything the user got wrong, before any work is done.
     """
+    settings = dict(request.settings or {})
+    if "images" in settings:  # the same as --images
+        if request.images is not None:
+            raise UserError("--images and --set images exclude each other.")
+        request = replace(request, images=parse(settings.pop("images"), int, "images"), settings=settings)
     if request.images is not None and request.images <= 0:
         raise UserError(f"--images {request.images} is not possible: the budget is a positive number of images.")
     if request.seconds is not None and request.seconds <= 0:
@@ -96,7 +102,9 @@ def make_plan(request: Request) -> Plan:
         held_out = f"fewer than {SMALLEST_WITH_HOLD_OUT} pictures: the judgement compares with the training pictures"
     reasons.append(Reason("hold-out", "none" if "fewer" in held_out else "yes", held_out))
     if isinstance(request.recipe, Recipe):
-        recipe, dotted = request.recipe, dict(request.settings or {})
+        recipe, dotted = request.recipe, settings
+        if request.resolution is not None:
+            raise UserError("A complete recipe has its own resolution: leave resolution out.")
         typed: dict[str, Any] = {}
         if any("." not in name for name in dotted):
             raise UserError("A complete recipe has no dials any more: use dotted settings such as players.critic...")
@@ -106,7 +114,9 @@ def make_plan(request: Request) -> Plan:
         recipe = change(recipe, path, text)
     if request.images is not None:
         recipe = change(recipe, "images", str(request.images))
-    stages(recipe.width, recipe.height)
+    if recipe.classes and (source.labels is None or recipe.classes != len(source.classes)):
+        have = f"{len(source.classes)} classes" if source.labels is not None else "no labels"
+        raise UserError(f"classes={recipe.classes} is not possible: the pictures have {have}.")
     return Plan(
         source=source,
         recipe=recipe,
@@ -116,6 +126,7 @@ def make_plan(request: Request) -> Plan:
         seconds=request.seconds,
         seed=request.seed,
         choices=choices,
+        device_named=request.device != "auto",
         reasons=tuple(reasons),
     )
 
@@ -135,6 +146,10 @@ def machine(device: str, reasons: list[Reason]) -> Choices:
     elif not available[device.split(":")[0]]:
         there = ", ".join(name for name, found in available.items() if found)
         raise UserError(f"The device '{device}' is not there: torch {torch.__version__} finds {there} on this machine.")
+    try:
+        torch.zeros((), device=device)
+    except RuntimeError as error:
+        raise UserError(f"The device '{device}' is not there: {str(error).splitlines()[0]}") from None
     return Choices(
         device=device,
         memory_format="contiguous" if device == "mps" else "channels_last",
@@ -162,19 +177,20 @@ def _resolve(
     known = dials(function)
     if request.resolution is not None:
         typed["resolution"] = parse(request.resolution, tuple[int, int], "resolution")
-    if "resolution" not in typed:
+    if "resolution" not in typed and "resolution" in known:
         typed["resolution"], why = _resolution(source, choices)
         reasons.append(Reason("resolution", "{}x{}".format(*typed["resolution"]), why))
-    stages(*typed["resolution"])
-    if "channels" not in typed:
+    if "channels" not in typed and "channels" in known:
         typed["channels"] = 1 if source.channels == 1 else 3
         why = {1: "every picture is grey", 3: "colour", 4: "transparency is laid on white; --set channels=4 keeps it"}
         reasons.append(Reason("channels", str(typed["channels"]), why[source.channels]))
     classes, why = _classes(source, conditional, "classes" in known)
     if "classes" in known and "classes" not in typed:
         typed["classes"] = classes
+    elif typed.get("classes") and conditional != "auto" and not classes:
+        raise UserError(f"classes={typed['classes']} and conditional={conditional} contradict each other.")
     reasons.append(Reason("conditional", "yes" if typed.get("classes") else "no", why))
-    for name, (value, why) in _tuned(function, source, typed["resolution"], choices).items():
+    for name, (value, why) in _tuned(function, request.data == "digits", typed, choices).items():
         if name not in typed:
             typed[name] = value
             reasons.append(Reason(name, str(value), why))
@@ -218,16 +234,16 @@ def _classes(source: Source, wanted: str, able: bool) -> tuple[int, str]:
 
 
 def _tuned(
-    function: RecipeFunction, source: Source, resolution: tuple[int, int], choices: Choices
+    function: RecipeFunction, digits: bool, typed: Mapping[str, Any], choices: Choices
 ) -> dict[str, tuple[Any, str]]:
     """Dials that depend on the data set or the machine."""
     found: dict[str, tuple[Any, str]] = {}
-    if function is CATALOGUE["modern"] and max(resolution) > SMALL_ON_CPU:
+    if function is CATALOGUE["modern"] and max(typed["resolution"]) > SMALL_ON_CPU:
         if choices.device == "cpu":
             found["width"] = (16, "what a CPU can train in minutes to hours; --set width=32 is better and slower")
         else:
             found["width"] = (64, "what a GPU can train in hours")
-    if source.name == "digits":
+    if digits and function in CATALOGUE.values():
         images = 64_000 if function is CATALOGUE["modern"] else 300_000
         found["images"] = (images, "two to three minutes on two CPU cores; results/digits.md")
     return found

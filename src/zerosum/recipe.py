@@ -34,6 +34,10 @@ class Adam:
     beta2: float = 0.999
     eps: float = 1e-8
 
+    def __post_init__(self) -> None:
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and self.eps > 0):
+            raise ValueError(f"Adam needs betas in [0, 1) and eps > 0, not {self.beta1}, {self.beta2}, {self.eps}")
+
 
 @dataclass(frozen=True)
 class PlayerSpec:
@@ -52,6 +56,10 @@ class EMA:
 
     half_life: float = 50_000.0
     ramp: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.half_life <= 0 or self.ramp < 0:
+            raise ValueError(f"an average needs half_life > 0 and ramp >= 0, not {self.half_life} and {self.ramp}")
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,25 @@ class Recipe:
     stats_every: int
     mirror: bool
     citation: str
+
+    def __post_init__(self) -> None:
+        for name, least in (("batch", 1), ("images", 1), ("stats_every", 1), ("classes", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is at least {least}, not {getattr(self, name)}")
+        turns = [turn for move in self.moves for turn in move]
+        for turn in turns:
+            if turn.player not in self.players:
+                raise ValueError(f"a turn is played by '{turn.player}', but the players are {', '.join(self.players)}")
+            if turn.every < 1 or (turn.batch is not None and turn.batch < 1):
+                raise ValueError(f"a turn's every and batch are at least 1, not {turn.every} and {turn.batch}")
+        if not {"generator", "critic"} <= {turn.player for turn in turns}:
+            raise ValueError("the moves need a turn of the generator and one of the critic, whose pictures are counted")
+        generator = describe(self.players["generator"].net)
+        for name, own in (("latent", self.latent.size), ("classes", self.classes)):
+            if isinstance(generator, dict) and generator.get(name, own) != own:
+                raise ValueError(
+                    f"the generator's {name} is {generator[name]}, the recipe's {own}: use the recipe's dial"
+                )
 
     def depends_on_budget(self) -> bool:
         """Whether any schedule would have been another one under a larger budget."""
@@ -277,6 +304,8 @@ def _custom(value: Any) -> JSON:
     }
     if isinstance(value, functools.partial):
         found["partial"] = describe([value.func, value.args, value.keywords])
+    elif getattr(value, "__closure__", None):
+        found["closure"] = describe([cell.cell_contents for cell in value.__closure__])
     elif not isinstance(value, type) and not inspect.isroutine(value) and getattr(value, "__dict__", None):
         found["state"] = describe(vars(value))
     return found

@@ -23,6 +23,7 @@ from zerosum.errors import UserError
 from zerosum.files import Tensors
 
 FORMAT = 1
+PARTS = ("resolved", "seed", "data", "budget", "choices", "versions")
 KEPT_STATES = 2
 KEPT_SNAPSHOTS = 10  # between the first and the last
 
@@ -63,7 +64,7 @@ class Run:
             raise UserError(f"{self.folder} is not a run of zerosum: it has no recipe.json.")
         try:
             content = json.loads(self.recipe_file.read_text())
-            found = content["format"]
+            found, _ = content["format"], [content[key] for key in PARTS]
         except (ValueError, KeyError, TypeError):
             raise UserError(
                 f"{self.recipe_file} is not a recipe of zerosum (or is damaged): choose another folder with --out."

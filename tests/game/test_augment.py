@@ -125,7 +125,8 @@ def test_color(size: tuple[int, int, int]) -> None:
     amounts = torch.tensor([[0, 0, 0], [0.5, 0.5, 0.5], [0.9, 0.1, 0.7], [0.2, 0.99, 0.01], [0.75, 0.25, 0.5]])
     after = augment(DiffAugment(("color",)), x, 1.0, Given(chances(5), amounts.double().view(5, 3, 1, 1)))
     for picture, found, (a, b, c) in zip(x, after, amounts.double().tolist(), strict=True):
-        torch.testing.assert_close(found, recolored(picture, a - 0.5, 2 * b, c + 0.5))
+        torch.testing.assert_close(found[:3], recolored(picture[:3], a - 0.5, 2 * b, c + 0.5))
+        assert torch.equal(found[3:], picture[3:])  # transparency is no colour
     torch.testing.assert_close(after[1], x[1])  # the middle of all three is no change
 
 

@@ -126,3 +126,19 @@ def test_pictures_are_shifted_and_zeros_move_in(vertical, horizontal):
 def test_any_channels(channels):
     net = train_classifier(*bars(64, 0, channels, size=8), 2)
     assert net.judge(bars(10, 1, channels, size=8)[0]).probabilities.isfinite().all()
+
+
+def test_the_constants_are_those_of_the_spec():
+    """The hash pins the sentence, this pins the code to it."""
+    from zerosum.metrics import classifier
+
+    spec = classifier.SPEC
+    assert f"Adam {classifier._RATE:.0e} decayed".replace("e-03", "e-3") in spec
+    assert f"batch {classifier._BATCH}, {classifier._PASSES} passes or {classifier._STEPS:,} steps" in spec
+    assert f"from seed {classifier.SEED};" in spec
+    weights = {name: tuple(tensor.shape) for name, tensor in Classifier(1, 10).state_dict().items()}
+    assert weights["body.0.weight"] == (32, 1, 3, 3)
+    assert weights["body.2.weight"] == (64, 32, 3, 3)
+    assert weights["body.4.weight"] == (64, 64, 3, 3)
+    assert weights["body.8.weight"] == (64, 576)
+    assert weights["head.weight"] == (10, 64)

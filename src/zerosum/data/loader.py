@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from zerosum import streams
-from zerosum.data.pixels import to_float
+from zerosum.data.pixels import to_device, to_float
 from zerosum.data.prepare import Pictures
 
 
@@ -22,9 +22,9 @@ class Loader:
     def batch(self, start: int, count: int) -> tuple[Tensor, Tensor | None]:
         """Pictures (count, C, H, W) float in [-1, 1] and labels for global positions ``start`` and on."""
         order = streams.positions(self.seed, "data order", start, count, len(self.pixels))
-        chosen = torch.from_numpy(order).to(self.pixels.device)
+        chosen = to_device(torch.from_numpy(order), self.pixels.device)
         x = to_float(self.pixels[chosen])
         if self.mirror:
             flip = torch.from_numpy(streams.uniforms(self.seed, "mirror", start, count, 1) < 0.5)
-            x = torch.where(flip.to(x.device)[:, :, None, None], x.flip(3), x)
+            x = torch.where(to_device(flip, x.device)[:, :, None, None], x.flip(3), x)
         return x, None if self.labels is None else self.labels[chosen]

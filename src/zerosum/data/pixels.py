@@ -14,6 +14,11 @@ from zerosum.data.source import Bytes
 READABLE = 56  # a tile of a grid is shown at least this large, in pixels
 
 
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Send numbers made on the CPU to the device without waiting for it."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
 def to_float(pixels: Tensor) -> Tensor:
     """uint8 -> float in [-1, 1]."""
     return pixels.float().div_(127.5).sub_(1.0)

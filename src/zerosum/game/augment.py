@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zerosum.game.penalties import Noise
-from zerosum.game.schedules import Schedule
+from zerosum.game.schedules import Ramp, Schedule
 
 Kind = Literal["color", "translation", "cutout"]
 
@@ -32,6 +32,12 @@ class DiffAugment:
     shift: float = 0.125
     fill: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.strength, Ramp) and not 0 <= self.strength <= 1:
+            raise ValueError(f"the strength of augmentation is a probability, not {self.strength}")
+        if not 0 <= self.shift <= 1:
+            raise ValueError(f"the shift is a share of the side, not {self.shift}")
+
 
 def augment(spec: DiffAugment, x: Tensor, strength: Tensor | float, noise: Noise) -> Tensor:
     """Change pictures (N, C, H, W) as ``spec`` says; ``strength`` in [0, 1] may live on the device."""
@@ -44,12 +50,14 @@ def augment(spec: DiffAugment, x: Tensor, strength: Tensor | float, noise: Noise
 
 def _color(x: Tensor, spec: DiffAugment, noise: Noise) -> Tensor:
     amount = noise.uniform(len(x), 3, 1, 1)
-    x = x + (amount[:, 0:1] - 0.5)
-    if x.shape[1] >= 3:  # saturation of one channel is the identity
-        grey = x.mean(dim=1, keepdim=True)
-        x = (x - grey) * (2 * amount[:, 1:2]) + grey
-    mean = x.mean(dim=(1, 2, 3), keepdim=True)
-    return (x - mean) * (amount[:, 2:3] + 0.5) + mean
+    colour, alpha = x[:, :3], x[:, 3:]  # transparency is no colour
+    colour = colour + (amount[:, 0:1] - 0.5)
+    if colour.shape[1] == 3:  # saturation of one channel is the identity
+        grey = colour.mean(dim=1, keepdim=True)
+        colour = (colour - grey) * (2 * amount[:, 1:2]) + grey
+    mean = colour.mean(dim=(1, 2, 3), keepdim=True)
+    colour = (colour - mean) * (amount[:, 2:3] + 0.5) + mean
+    return torch.cat([colour, alpha], dim=1) if alpha.shape[1] else colour
 
 
 def _translation(x: Tensor, spec: DiffAugment, noise: Noise) -> Tensor:

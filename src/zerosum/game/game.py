@@ -73,8 +73,8 @@ class Game:
         stats = {
             "real_score": scores["real"].mean(),
             "fake_score": scores["fake"].mean(),
-            "real_sign": (scores["real"] > 0).to(loss.dtype).mean(),
-            "fake_sign": (scores["fake"] > 0).to(loss.dtype).mean(),
+            "real_sign": scores["real"].sign().mean(),
+            "fake_sign": scores["fake"].sign().mean(),
             "game": loss,
         }
         for penalty in active:

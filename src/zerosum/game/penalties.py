@@ -82,6 +82,10 @@ class GradientPenalty:
     target: float = 0.0
     every: int = 1
 
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError(f"a penalty is played each n-th round, n >= 1, not {self.every}")
+
     def of(self, slopes: Slopes) -> Tensor:
         """One number per sample, (N,), before the weight."""
         squared = slopes.squared_norms()

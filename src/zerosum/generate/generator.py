@@ -59,6 +59,8 @@ class Generator:
         Raises:
             UserError: an unknown label, a label for an unconditional generator, or a negative seed.
         """
+        if n < 1:
+            raise UserError(f"At least one picture is made, not {n}.")
         return torch.cat(list(self._chunks(range(seed, seed + n), label, truncation)))
 
     def pixels(

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerosum.networks.sizes import stages
+from zerosum.networks.sizes import check, stages
 
 LEAK = 0.2
 STD = 0.02  # of the initial weights
@@ -41,6 +41,9 @@ class DCGANGenerator:
     bias: bool = True
     first_norm: FirstNorm = "channel"
 
+    def __post_init__(self) -> None:
+        check(self)
+
     def build(self) -> nn.Module:
         """The network with its initial weights, drawn from torch's global generator."""
         return _Generator(self)
@@ -56,6 +59,9 @@ class DCGANDiscriminator:
     width: int = 64
     kernel: Literal[4, 5] = 4
     bias: bool = True
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def build(self) -> nn.Module:
         """The network with its initial weights, drawn from torch's global generator."""

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerosum.networks.sizes import stages
+from zerosum.networks.sizes import check, stages
 
 LEAK = 0.2
 MOST = 4  # channels grow to at most this many times ``width``
@@ -28,10 +28,10 @@ Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 @dataclass(frozen=True)
 class ResidualGenerator:
-    """Latents (N, ``latent``), labels (N,) where ``classes`` > 0 -> pictures (N, channels, height, width) in [-1, 1].
+    """Latents (N, ``latent``), labels (N,) where ``classes`` > 0 -> pictures (N, channels, height, width).
 
-    ``width`` is the number of maps at the picture's size, doubled at each smaller size up to four times; ``blocks``
-    residual blocks at each size.
+    In eval mode they are clamped to [-1, 1]; in training nothing bounds them but the critic. ``width`` is the number of
+    maps at the picture's size, doubled at each smaller size up to four times; ``blocks`` residual blocks at each size.
     """
 
     image_width: int
@@ -41,6 +41,9 @@ class ResidualGenerator:
     width: int = 32
     blocks: int = 1
     classes: int = 0
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def build(self) -> nn.Module:
         """The network with its initial weights, drawn from torch's global generator."""
@@ -60,6 +63,9 @@ class ResidualCritic:
     width: int = 32
     blocks: int = 1
     classes: int = 0
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def build(self) -> nn.Module:
         """The network with its initial weights, drawn from torch's global generator."""

@@ -17,6 +17,21 @@ class Stages(NamedTuple):
     height: int
 
 
+def check(spec: object) -> None:
+    """Refuse a network's description that cannot be built: sizes, and counts below 1.
+
+    Raises:
+        UserError: an impossible size.
+        ValueError: another impossible number.
+    """
+    values: dict[str, object] = vars(spec)
+    for name in ("channels", "latent", "width", "blocks"):
+        value = values.get(name, 1)
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} is a whole number of at least 1, not {value}")
+    stages(int(str(values["image_width"])), int(str(values["image_height"])))
+
+
 def stages(width: int, height: int) -> Stages:
     """The largest common number of halvings that leaves both bases at 3 to 8: 64 -> 4, 28 -> 7, 256x384 -> 4x6.
 

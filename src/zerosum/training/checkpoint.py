@@ -13,6 +13,7 @@ from torch import Tensor
 
 from zerosum.errors import UserError
 from zerosum.game.game import Memory, Players
+from zerosum.recipe import Recipe
 from zerosum.training.ema import Average
 
 
@@ -29,6 +30,19 @@ def gather(players: Players, average: Average, memory: Memory) -> dict[str, Tens
     return tensors
 
 
+def check_fits(tensors: Mapping[str, Tensor], recipe: Recipe) -> None:
+    """Whether a gathered state belongs to networks of this recipe.
+
+    Raises:
+        UserError: a tensor is missing or has another shape.
+    """
+    for role, spec in recipe.players.items():
+        with torch.random.fork_rng(devices=[]):
+            net = spec.net.build()
+        for name, tensor in net.state_dict().items():
+            _check(tensors, f"{role}.net.{name}", tensor)
+
+
 @torch.no_grad()
 def restore(tensors: Mapping[str, Tensor], players: Players, average: Average, memory: Memory) -> Memory:
     """Copy a gathered state into players and average, and return the memory.
@@ -38,11 +52,7 @@ def restore(tensors: Mapping[str, Tensor], players: Players, average: Average, m
     """
 
     def load(into: Tensor, name: str) -> None:
-        found = tensors.get(name)
-        if found is None or found.shape != into.shape:
-            what = "is missing" if found is None else f"has shape {tuple(found.shape)}, not {tuple(into.shape)}"
-            raise UserError(f"The saved state does not fit this recipe: {name} {what}.")
-        into.copy_(found)
+        into.copy_(_check(tensors, name, into))
 
     for role, player in players.items():
         for name, tensor in player.net.state_dict().items():
@@ -61,3 +71,11 @@ def restore(tensors: Mapping[str, Tensor], players: Players, average: Average, m
         load(tensor, f"ema.{name}")
     device = next(iter(average.weights.values())).device
     return {name.removeprefix("memory."): tensors[name].to(device) for name in tensors if name.startswith("memory.")}
+
+
+def _check(tensors: Mapping[str, Tensor], name: str, like: Tensor) -> Tensor:
+    found = tensors.get(name)
+    if found is None or found.shape != like.shape:
+        what = "is missing" if found is None else f"has shape {tuple(found.shape)}, not {tuple(like.shape)}"
+        raise UserError(f"The saved state does not fit this recipe: {name} {what}.")
+    return found

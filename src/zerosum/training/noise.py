@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from zerosum import streams
+from zerosum.data.pixels import to_device
 
 
 class StreamNoise:
@@ -36,4 +37,4 @@ class StreamNoise:
         return self._start, self._count, width
 
     def _reshape(self, values: streams.FloatArray, shape: tuple[int, ...]) -> Tensor:
-        return torch.from_numpy(values).view(shape).to(self._device)
+        return to_device(torch.from_numpy(values).view(shape), self._device)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from zerosum import files
 from zerosum.data.pixels import grid, to_bytes
+from zerosum.errors import UserError
 from zerosum.networks.latent import draw_labels
 from zerosum.recipe import describe
 from zerosum.training import checkpoint
@@ -68,6 +69,16 @@ def write_snapshot(trainer: Trainer) -> None:
     trainer.run.thin_snapshots()
 
 
+def ensure_snapshot(trainer: Trainer) -> None:
+    """Write the snapshot of this moment if it is not there whole (the state may have been saved without it)."""
+    try:
+        files.read_tensors(trainer.run.snapshot_file(trainer.images))
+    except UserError:
+        write_snapshot(trainer)
+    if not trainer.run.sample_file(trainer.images).exists():
+        write_grids(trainer)
+
+
 def averaged(trainer: Trainer) -> nn.Module:
     """The averaged generator, ready to sample from."""
     return trainer.average.network(trainer.generator, _statistics(trainer))
@@ -75,10 +86,11 @@ def averaged(trainer: Trainer) -> nn.Module:
 
 def shares(trainer: Trainer) -> np.ndarray:
     """How often each class occurs among the training pictures."""
-    labels = trainer.pictures.part("train")[1]
+    labels = trainer.pictures.labels
     if labels is None:
         raise ValueError("the pictures have no labels")
-    return np.bincount(labels, minlength=trainer.recipe.classes) / len(labels)
+    own = labels[~trainer.pictures.held_out]
+    return np.bincount(own, minlength=trainer.recipe.classes) / len(own)
 
 
 def _statistics(trainer: Trainer) -> Iterator[tuple[Tensor, Tensor | None]]:

@@ -1,8 +1,8 @@
 """The loop: rounds, and what happens once in a while. It knows no reader; whoever watches is passed in.
 
 One round: draws on the device, the moves of the recipe, the average. Nothing in a round waits for the device; every
-``stats_every`` images the sums are read once, and only then is anything saved, so that a resumed run writes the same
-lines as one that was never stopped.
+``stats_every`` images the sums are read once, and only then is anything saved, so that a run that was killed writes the
+same lines as one that never was (one that was asked to stop has a line more, where it stopped).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from zerosum import files, streams
 from zerosum.data.loader import Loader
+from zerosum.data.pixels import to_device
 from zerosum.data.prepare import Pictures
 from zerosum.errors import Stopped, UserError
 from zerosum.game.game import Batch, Draw, Player, Stats, Turn, play
@@ -106,15 +107,14 @@ class Trainer:
         self.healthy = torch.ones((), device=self.device)
         self.sums: Stats = {}
         self.counts: dict[str, int] = {}  # a turn need not be played in every round
-        self.summed = 0
+        self.flushed = 0  # images at the last line of stats
         sizes: dict[int, int] = {}
         for turn in (turn for move in self.recipe.moves for turn in move):
             size = turn.batch or self.recipe.batch
             if sizes.setdefault(turn.draw, size) != size:
                 raise UserError(f"Turns on draw {turn.draw} ask for batches of {sizes[turn.draw]} and {size}.")
         self.draw_sizes = sizes
-        seen = {turn.draw for move in self.recipe.moves for turn in move if turn.player == "critic"}
-        self.images_per_round = sum(sizes[draw] for draw in seen)
+        self.turns = [turn for move in self.recipe.moves for turn in move]
 
     @property
     def generator(self) -> nn.Module:
@@ -123,20 +123,21 @@ class Trainer:
     def play_round(self, budget: Budget) -> None:
         """One round of the recipe's moves, and one step of the average."""
         clock = Clock(self.images, self.rounds, budget.at(self.images))
+        seen = {turn.draw for turn in self.turns if turn.player == "critic" and clock.round % turn.every == 0}
+        images = sum(self.draw_sizes[draw] for draw in seen)
         stats, self.memory = play(
             self.recipe.moves, self.players, self.draws(clock), self.memory, before_steps=self.check_gradients
         )
         for name, tensor in stats.items():
             self.sums[name] = self.sums[name] + tensor if name in self.sums else tensor
             self.counts[name] = self.counts.get(name, 0) + 1
-        self.summed += 1
         self.rounds += 1
-        self.images += self.images_per_round
-        self.average.update(self.generator, self.images, self.images_per_round)
+        self.images += images
+        self.average.update(self.generator, self.images, images)
 
     def draws(self, clock: Clock) -> dict[int, Draw]:
         """The draws of a round: real pictures, latents and noise at the round's place in their streams."""
-        turns = [turn for move in self.recipe.moves for turn in move if clock.round % turn.every == 0]
+        turns = [turn for turn in self.turns if clock.round % turn.every == 0]
         start = clock.round * sum(self.draw_sizes.values())
         draws = {}
         for number, size in self.draw_sizes.items():
@@ -144,7 +145,7 @@ class Trainer:
                 x, labels = self.loader.batch(start, size)
                 draws[number] = Draw(
                     real=Batch(x.contiguous(memory_format=self.layout), labels),
-                    latents=self.recipe.latent.draw(self.seed, "latents", start, size).to(self.device),
+                    latents=to_device(self.recipe.latent.draw(self.seed, "latents", start, size), self.device),
                     noise=StreamNoise(self.seed, str(number), start, size, self.device),
                     kept={},
                     clock=clock,
@@ -180,16 +181,16 @@ class Trainer:
         values = torch.stack([self.sums[name].float() for name in names] + [self.healthy]).tolist()
         means = {name: total / self.counts[name] for name, total in zip(names, values, strict=False)}
         line: dict[str, float] = {"images": self.images, "seconds": round(self.seconds, 3)}
-        line["images_per_second"] = round(self.summed * self.images_per_round / seconds, 2) if seconds > 0 else 0.0
+        since, self.flushed = self.images - self.flushed, self.images
+        line["images_per_second"] = round(since / seconds, 2) if seconds > 0 else 0.0
         line |= {name: float(f"{mean:.6g}") for name, mean in means.items()}
         files.append_line(self.run.stats, line)
         self.sums.clear()
         self.counts.clear()
-        self.summed = 0
         if values[-1] < 1:
             self.run.event("not finite", self.images)
             raise Stopped(
-                f"A loss or gradient was not finite in the {self.summed * self.images_per_round:,} images before "
+                f"A loss or gradient was not finite in the {since:,} images before "
                 f"{self.images:,}: training stopped, and nothing since the last saved state was kept. "
                 "Lower the learning rate (--set rate=...) or try another recipe."
             )
@@ -217,6 +218,9 @@ def train(
     With no budget the speed of the first rounds turns the time to the deadline into one, once; ``fixed`` is told.
     Whatever ends it, the state is saved. Watchers are told at every line of stats.
     """
+    if budget is None and deadline is None:
+        raise ValueError("a training needs a budget or a deadline")
+    trainer.flushed = trainer.images
     if trainer.images == 0:
         saving.write_grids(trainer, real=True)
     known = budget or Budget(2**62, since=2**62)
@@ -236,8 +240,9 @@ def train(
         line = trainer.flush(now - flushed)
         if measured and deadline is not None:
             rate = (trainer.images - first_images) / (time.monotonic() - began)
-            rounds = int(rate * SAFETY * max(0.0, deadline - now) / trainer.images_per_round)
-            known = budget = Budget(trainer.images + rounds * trainer.images_per_round, since=trainer.images)
+            more = int(rate * SAFETY * max(0.0, deadline - now) / trainer.recipe.batch) * trainer.recipe.batch
+            known = budget = Budget(trainer.images + more, since=trainer.images)
+            ends = ends or more == 0
             saving.write_state(trainer)
             fixed(known)
         saved = None
