@@ -97,10 +97,7 @@ def make_plan(request: Request) -> Plan:
     choices = machine(request.device, reasons)
     source = find(request.data)
     reasons.append(Reason("data", f"{len(source)} pictures", "; ".join(source.notes) or _found(source)))
-    held_out = "the data's own test part" if source.test is not None else "a tenth of each class, by content"
-    if source.test is None and len(source) < SMALLEST_WITH_HOLD_OUT:
-        held_out = f"fewer than {SMALLEST_WITH_HOLD_OUT} pictures: the judgement compares with the training pictures"
-    reasons.append(Reason("hold-out", "none" if "fewer" in held_out else "yes", held_out))
+    reasons.append(_hold_out(source))
     if isinstance(request.recipe, Recipe):
         recipe, dotted = request.recipe, settings
         if request.resolution is not None:
@@ -176,6 +173,8 @@ def _resolve(
     typed, dotted = parse_settings(function, settings)
     known = dials(function)
     if request.resolution is not None:
+        if "resolution" not in known:
+            raise UserError("This recipe has no dial 'resolution': leave --resolution out.")
         typed["resolution"] = parse(request.resolution, tuple[int, int], "resolution")
     if "resolution" not in typed and "resolution" in known:
         typed["resolution"], why = _resolution(source, choices)
@@ -247,6 +246,15 @@ def _tuned(
         images = 64_000 if function is CATALOGUE["modern"] else 300_000
         found["images"] = (images, "two to three minutes on two CPU cores; results/digits.md")
     return found
+
+
+def _hold_out(source: Source) -> Reason:
+    if source.test is not None:
+        return Reason("hold-out", f"{len(source.test)} pictures", "the data's own test part")
+    if len(source) < SMALLEST_WITH_HOLD_OUT:
+        why = f"fewer than {SMALLEST_WITH_HOLD_OUT} pictures: the judgement compares with the training pictures"
+        return Reason("hold-out", "none", why)
+    return Reason("hold-out", "a tenth", "of each class, chosen by content; it never enters training")
 
 
 def _found(source: Source) -> str:
