@@ -317,7 +317,7 @@ OTHER = {
     "gamma": 2.0,
     "penalty_every": 3,
     "final_rate": 0.5,
-    "beta2": 0.9,
+    "beta2": 0.95,
     "augment": ("color",),
     "strength": 0.1,
     "fill": -1.0,

@@ -110,10 +110,10 @@ class _Generator(nn.Module):
             norm = nn.Sequential(nn.BatchNorm1d(self.first.out_features), nn.Unflatten(1, self.shape))
         else:
             norm = nn.Sequential(nn.Unflatten(1, self.shape), nn.BatchNorm2d(widths[0]))
-        self.start = nn.Sequential(norm, nn.ReLU())
+        self.start = nn.Sequential(norm, nn.ReLU(inplace=True))
         layers: list[nn.Module] = []
         for wide, narrow in itertools.pairwise(widths):
-            layers += [Up(wide, narrow, spec.kernel, spec.bias), nn.BatchNorm2d(narrow), nn.ReLU()]
+            layers += [Up(wide, narrow, spec.kernel, spec.bias), nn.BatchNorm2d(narrow), nn.ReLU(inplace=True)]
         self.body = nn.Sequential(*layers, Up(widths[-1], spec.channels, spec.kernel, spec.bias))
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -125,9 +125,16 @@ class _Discriminator(nn.Module):
         super().__init__()
         count, base_width, base_height = stages(spec.image_width, spec.image_height)
         widths = _widths(spec.width, count)
-        layers: list[nn.Module] = [Down(spec.channels, widths[0], spec.kernel, spec.bias), nn.LeakyReLU(LEAK)]
+        layers: list[nn.Module] = [
+            Down(spec.channels, widths[0], spec.kernel, spec.bias),
+            nn.LeakyReLU(LEAK, inplace=True),
+        ]
         for narrow, wide in itertools.pairwise(widths):
-            layers += [Down(narrow, wide, spec.kernel, spec.bias), nn.BatchNorm2d(wide), nn.LeakyReLU(LEAK)]
+            layers += [
+                Down(narrow, wide, spec.kernel, spec.bias),
+                nn.BatchNorm2d(wide),
+                nn.LeakyReLU(LEAK, inplace=True),
+            ]
         self.body = nn.Sequential(*layers)
         self.last = nn.Linear(widths[-1] * base_height * base_width, 1, bias=spec.bias)
         nn.init.normal_(self.last.weight, std=STD)
