@@ -142,7 +142,9 @@ class _Discriminator(nn.Module):
             nn.init.zeros_(self.last.bias)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.last(self.body(x).flatten(1)).squeeze(1)
+        x = self.body(x)
+        # a product over whole pictures as a convolution: flattening would turn the layout, forward and backward
+        return F.conv2d(x, self.last.weight.view(1, *x.shape[1:]), self.last.bias).flatten()
 
 
 def _widths(width: int, count: int) -> list[int]:

@@ -11,8 +11,9 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def channels_last(net: Net) -> Net:
-    """Lay every convolution's weights out with the channels last, in place (a DCGAN on a CPU: 1.14 times as fast)."""
+    """Lay every convolution's weights out with the channels last, in place (a DCGAN on a CPU: 1.1 times as fast)."""
     for parameter in net.parameters():
         if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+            # not .contiguous(): with one channel that changes nothing, and the layer's output has the other layout
+            parameter.data = torch.empty_like(parameter, memory_format=torch.channels_last).copy_(parameter)
     return net
