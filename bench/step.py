@@ -136,14 +136,15 @@ def zerosum(table: Table, folder: Path) -> tuple[Step, list[nn.Module]]:
     import numpy as np
     import torch
 
-    from zerosum.data.prepare import Pictures
+    from zerosum.data.pictures import Pictures
     from zerosum.recipes.dcgan import dcgan
     from zerosum.run import Run
     from zerosum.training.trainer import Budget, Choices, Trainer
 
     size = (table.size, table.size)
     pixels = np.random.default_rng(0).integers(0, 256, (PICTURES, table.channels, *size), dtype=np.uint8)
-    pictures = Pictures("random", pixels, None, (), np.zeros(PICTURES, dtype=np.bool_), size, "")
+    rows = np.arange(PICTURES)
+    pictures = Pictures("random", pixels, None, (), rows, rows[:0], size, "")
     dials: dict[str, Any] = {"channels": table.channels, "batch": table.batch, "width": 64, "kernel": 4}
     recipe = dcgan(size, **dials, bias=False, latent="normal")
     trainer = Trainer(recipe, pictures, Run(folder), seed=0, choices=Choices(threads=torch.get_num_threads()))

@@ -90,7 +90,7 @@ def test_bad_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     (empty / "notes.txt").write_text("no picture")
     assert "holds only .txt" in complaint(["train", str(empty)], capsys)
     (empty / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
-    assert "broken.png cannot be read as a picture" in complaint(["train", str(empty)], capsys)
+    assert "can be read. broken.png: it is damaged" in complaint(["train", str(empty)], capsys)
 
 
 def test_no_write_permission(tmp_path: Path, capsys: pytest.CaptureFixture[str], plain_data: Path) -> None:

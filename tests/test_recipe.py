@@ -24,8 +24,9 @@ from zerosum.game.penalties import WGANGP, GradientPenalty
 from zerosum.game.schedules import Ramp, linear
 from zerosum.networks import CATALOGUE as NETWORKS
 from zerosum.networks import DCGANDiscriminator, DCGANGenerator, ResidualCritic, ResidualGenerator
-from zerosum.recipe import Adam, PlayerSpec, change, describe, network, parse, parse_settings
+from zerosum.recipe import Adam, PlayerSpec, describe, network
 from zerosum.recipes import CATALOGUE, dcgan, modern
+from zerosum.settings import change, parse, parse_settings
 
 SIZE = (16, 16)
 
@@ -312,6 +313,7 @@ OTHER = {
     "rate": 5e-4,
     "batch": 32,
     "mirror": True,
+    "balanced": True,
     "images": 123_456,
     "blocks": 2,
     "gamma": 2.0,

@@ -6,80 +6,13 @@ import errno
 import json
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from zerosum.errors import Stopped, UserError
 from zerosum.interrupt import Interrupt, Interrupted
+from zerosum.options import Check, Prepare, Sample, Train, parse
 
 ON_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
-
-TRAIN_LINE = "Train a GAN on your pictures; the same command again goes on where it stopped."
-TRAIN = f"""{TRAIN_LINE}
-
-  zerosum train digits                       handwritten digits, in minutes on a laptop
-  zerosum train ./photos --for 2h            your own pictures, for two hours
-  zerosum train ./photos --resolution 64 -n  say what would be done, and why
-  zerosum train ./mnist --recipe dcgan --set width=32 --set players.critic.optimizer.rate=1e-4
-"""
-
-SAMPLE_LINE = "Make pictures with a trained generator; picture n depends on seed n alone."
-SAMPLE = f"""{SAMPLE_LINE}
-
-  zerosum sample runs/001-digits-modern --seeds 0-63 -o grid.png
-  zerosum sample runs/001-digits-modern --label 3
-"""
-
-
-@dataclass(frozen=True)
-class Train:
-    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """A folder of pictures, a folder with MNIST's IDX files, or the name digits."""
-    recipe: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"
-    """dcgan or modern; auto chooses and says why."""
-    out: Annotated[str | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = None
-    """The run's folder. Without it: the newest unfinished run of the same kind in runs/, or a new one."""
-    images: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Stop after the critic has seen so many real pictures."""
-    time: Annotated[str | None, tyro.conf.arg(name="for", metavar="TIME")] = None
-    """Stop after this time instead, such as 60s, 5m or 2h."""
-    resolution: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None
-    """Size of the pictures, such as 64 or 256x384 (width x height)."""
-    seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0
-    """Everything random follows from this number."""
-    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"
-    """auto, cpu, cuda or mps."""
-    set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME=VALUE")] = ()
-    """A dial of the recipe (width=64) or a field of it (players.critic.optimizer.beta1=0); may be repeated."""
-    fork: Annotated[str | None, tyro.conf.arg(metavar="NEW")] = None
-    """Copy the state of --out to this new folder and go on there with the settings given here."""
-    dry_run: Annotated[bool, tyro.conf.arg(aliases=["-n"]), tyro.conf.FlagCreatePairsOff] = False
-    """Print the resolved recipe and the reason of each automatic choice, and do nothing."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """A run's folder or a snapshot file."""
-    seeds: Annotated[str, tyro.conf.arg(metavar="LIST")] = "0-63"
-    """Which pictures, such as 0-63 or 0,1,4-9."""
-    out: Annotated[str | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = None
-    """The PNG to write. Without it: sample.png in the run's folder."""
-    label: Annotated[str | None, tyro.conf.arg(metavar="CLASS")] = None
-    """Make pictures of this class only (a name or a number)."""
-    truncation: float = 1.0
-    """Below 1: less variety, more typical pictures."""
-
-
-DESCRIPTION = """Train GANs on your own pictures, know whether the result is any good, and ship it.
-
-  zerosum train digits              handwritten digits that no one wrote, in minutes
-  zerosum train ./photos --for 2h   your own pictures
-  zerosum sample runs/001-digits-modern --seeds 0-63 -o grid.png
-"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -92,7 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         command = parse(given)
-        return _train(command) if isinstance(command, Train) else _sample(command)
+        if isinstance(command, Train):
+            return _train(command)
+        return _sample(command) if isinstance(command, Sample) else _data(command)
     except UserError as error:
         _complain(str(error))
         return 2
@@ -107,19 +42,6 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         _complain(f"{error.filename} may not be read or written ({error.strerror}): check the path and its permissions")
         return 2
-
-
-def parse(given: list[str]) -> Train | Sample:
-    """The command that was given; exits with 2 and a hint where it is none, with 0 after ``--help``."""
-    whole = given[:1] in (["train"], ["sample"])  # a command's own help has its examples, the overview a line each
-    return tyro.cli(
-        Annotated[Train, tyro.conf.subcommand("train", description=TRAIN if whole else TRAIN_LINE)]
-        | Annotated[Sample, tyro.conf.subcommand("sample", description=SAMPLE if whole else SAMPLE_LINE)],
-        prog="zerosum",
-        description=DESCRIPTION,
-        args=given,
-        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes),
-    )
 
 
 def _train(command: Train) -> int:
@@ -147,9 +69,12 @@ def _train_now(command: Train) -> int:
         command.seed,
         command.device,
         settings,
+        command.data_root,
+        command.fit,
+        command.broken,
     )
     if command.dry_run:
-        plan = make_plan(request)
+        plan = make_plan(request, _say)
         _say("\n".join(plan.explain()))
         _say(json.dumps(describe(plan.recipe), indent=2))
         return 0
@@ -165,7 +90,11 @@ def _train_now(command: Train) -> int:
             seed=command.seed,
             device=command.device,
             settings=settings,
+            data_root=command.data_root,
+            fit=command.fit,
+            broken=command.broken,
             say=screen.say,
+            prepared=screen.prepared,
             watchers=(screen.watch,),
         )
     return 0
@@ -183,6 +112,40 @@ def _sample(command: Sample) -> int:
         raise UserError(f"{path} is not possible: the sheet is written as PNG, give a name that ends in .png.")
     files.write(path, sample_sheet(generator, seeds, command.label, command.truncation))
     _say(f"{len(seeds)} pictures: {path}")
+    return 0
+
+
+def _data(command: Check | Prepare) -> int:
+    from zerosum import files
+    from zerosum.looking import check_data, prepare_data
+    from zerosum.progress import Screen
+
+    with Interrupt(), Screen() as screen:
+        if isinstance(command, Prepare):
+            pictures, folder = prepare_data(
+                command.data,
+                resolution=command.resolution,
+                channels=command.channels,
+                fit=command.fit,
+                broken=command.broken,
+                out=command.out,
+                data_root=command.data_root,
+                say=screen.say,
+                progress=screen.prepared,
+            )
+            screen.say(f"{len(pictures):,} pictures: {folder}")
+            return 0
+        findings, advised, sheet = check_data(
+            command.data, data_root=command.data_root, sheet=command.out is not None, say=screen.say
+        )
+        for line in [*findings.lines(), *advised]:
+            screen.say(line)
+        if command.json:
+            files.write_json(Path(command.json), findings.to_json())
+            screen.say(f"Everything: {command.json}")
+        if command.out and sheet is not None:
+            files.write(Path(command.out), sheet)
+            screen.say(f"Pictures:   {command.out}")
     return 0
 
 

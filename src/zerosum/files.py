@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 TEMPORARY = ".writing-"
 
 
+class InUse(UserError):
+    """Another process holds a folder."""
+
+
 def write(path: Path, content: bytes) -> Path:
     """Write ``content`` to ``path`` whole or not at all, and return ``path``.
 
@@ -33,7 +37,7 @@ def write(path: Path, content: bytes) -> Path:
         UserError: the folder may not be written to.
     """
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
-    with _in_words(path):
+    with in_words(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(temporary, "wb") as file:
@@ -59,7 +63,7 @@ def append_line(path: Path, record: Mapping[str, object]) -> None:
     clean = {key: None if key in broken else value for key, value in record.items()}
     if broken:
         clean["not_finite"] = broken
-    with _in_words(path), open(path, "a+b") as file:
+    with in_words(path), open(path, "a+b") as file:
         if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
             file.write(b"\n")  # after a line that a kill cut short
         file.write((json.dumps(clean, allow_nan=False) + "\n").encode())
@@ -128,9 +132,9 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold a folder for one process. The lock dies with its holder, so nothing is ever left locked.
 
     Raises:
-        UserError: another process holds it.
+        InUse: another process holds it.
     """
-    with _in_words(folder):
+    with in_words(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = open(folder / ".lock", "ab")  # noqa: SIM115 - closed below, after the lock
     try:
@@ -144,7 +148,7 @@ def locked(folder: Path) -> Iterator[None]:
 
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UserError(
+            raise InUse(
                 f"{folder} is in use by another zerosum process: wait for it, stop it, or name another run with --out."
             ) from None
         yield
@@ -173,7 +177,8 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _in_words(path: Path) -> Iterator[None]:
+def in_words(path: Path) -> Iterator[None]:
+    """What the system says about writing to ``path``, in words: ``Stopped`` for a full disk, else ``UserError``."""
     try:
         yield
     except OSError as error:

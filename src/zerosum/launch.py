@@ -12,12 +12,14 @@ import numpy as np
 import torch
 
 from zerosum import files
-from zerosum.data.prepare import Pictures
+from zerosum.data.pictures import Pictures
+from zerosum.data.prepare import Progress
+from zerosum.data.prepare import silent as unseen
 from zerosum.errors import UserError
 from zerosum.generate import load
 from zerosum.interrupt import Interrupt, Interrupted
 from zerosum.metrics.judge import Figure, make_judge
-from zerosum.plan import Plan, Request, make_plan
+from zerosum.plan import Broken, Fit, Plan, Request, make_plan
 from zerosum.recipe import Recipe, RecipeFunction
 from zerosum.resuming import agree, contents, numbered, usable
 from zerosum.resuming import fork as copy
@@ -46,13 +48,17 @@ def train(
     seed: int = 0,
     device: str = "auto",
     settings: Mapping[str, str] | None = None,
+    data_root: str | Path | None = None,
+    fit: Fit = "crop",
+    broken: Broken = "skip",
     say: Callable[[str], None] = silent,
+    prepared: Progress = unseen,
     watchers: Sequence[Watcher] = (),
 ) -> Run:
     """Train a GAN on ``data`` and return its run folder; called again with the same arguments it goes on.
 
     Args:
-        data: a folder of pictures, a folder with MNIST's IDX files, or ``digits``.
+        data: a folder of pictures, an archive or file of them, an address or a name; see ``zerosum.data.find``.
         recipe: a name, a function that returns a recipe, or a recipe.
         out: the run's folder; without it the newest unfinished run of the same kind under ``runs/``, or a new one.
         fork: copy the state of ``out`` to this folder and go on there with these settings.
@@ -60,7 +66,11 @@ def train(
         seconds: a time instead; the speed of the first rounds turns it into a budget in images.
         resolution: ``64`` or ``WIDTHxHEIGHT``.
         settings: dials of the recipe by name, and fields of it by dotted path, as text.
+        data_root: folder with copies of named data, before ``ZEROSUM_DATA`` and downloads.
+        fit: what happens to pictures of other proportions.
+        broken: leave pictures out that cannot be read, or refuse.
         say: is told what happens, in sentences.
+        prepared: is told how many pictures of how many are decoded.
         watchers: are told at every line of stats.
 
     Raises:
@@ -68,16 +78,19 @@ def train(
         Stopped: the machine gave out (a full disk) or training did (not finite); what was saved is whole.
     """
     started = time.monotonic()
-    request = Request(str(data), recipe, images, seconds, resolution, seed, device, settings)
+    root = None if data_root is None else str(data_root)
+    request = Request(str(data), recipe, images, seconds, resolution, seed, device, settings, root, fit, broken)
     run = Run(Path(out or "runs"))
     with Interrupt() as interrupt:
         try:
-            plan = make_plan(request)
+            plan = make_plan(request, say)
             if out is None and fork is not None:
                 raise UserError("--fork NEW copies a run: name that run with --out.")
             for line in plan.explain():
                 say(line)
-            pictures = plan.pictures()
+            pictures = plan.pictures(prepared)
+            for note in pictures.notes:
+                say(note)
             content = contents(plan, pictures)
             if fork is not None:
                 run = copy(run, Run(Path(fork)), plan, content)
@@ -113,6 +126,7 @@ class _Session:
             if agreed is None:
                 return
             self.content = agreed
+        self._note_skipped()
         self.say(f"run         {self.run.folder}  (Ctrl-C saves; the same command goes on)")
         trainer = Trainer(self.plan.recipe, self.pictures, self.run, self.plan.seed, self._choices())
         torch.set_num_threads(trainer.choices.threads)
@@ -133,6 +147,14 @@ class _Session:
             if self.interrupt.asked:
                 return
         self._finish(trainer, outcome.done)
+
+    def _note_skipped(self) -> None:
+        """The pictures that could not be read: how many, and a list in the run's folder."""
+        lost = self.pictures.skipped
+        if lost:
+            path = self.run.folder / "data.json"
+            files.write_json(path, {"skipped": [{"picture": name, "why": why} for name, why in lost]})
+            self.say(f"{len(lost):,} pictures cannot be read and are left out: {path}")
 
     def _choices(self) -> Choices:
         """The choices of the run's first start, replayed; another device where it was asked for or the old is gone."""

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
+import numpy as np
 import torch
 
-from zerosum.data.prepare import SMALLEST_WITH_HOLD_OUT, Pictures, prepare
-from zerosum.data.source import Source, find
+from zerosum.advice import Reason, about, best_device, channels_of, devices, resolution_of
+from zerosum.data.cache import cache_folder
+from zerosum.data.find import find
+from zerosum.data.fit import Shape
+from zerosum.data.pictures import Pictures
+from zerosum.data.prepare import Progress, prepare
+from zerosum.data.source import Source
+from zerosum.data.survey import Survey, survey
 from zerosum.errors import UserError, did_you_mean
-from zerosum.networks.sizes import stages
-from zerosum.recipe import JSON, Recipe, RecipeFunction, change, describe, dials, parse, parse_settings
+from zerosum.recipe import JSON, Recipe, RecipeFunction, describe
 from zerosum.recipes import CATALOGUE
+from zerosum.settings import change, dials, parse, parse_settings
 from zerosum.training.trainer import Choices
 
-LARGEST_ON_CPU, LARGEST = 64, 128
 SMALL_ON_CPU = 16  # up to this side the recipe modern needs no narrower networks on a CPU
-AUTO_SIZES = (12, 16, 24, 32, 48, 64, 96, 128)
 
 
-class Reason(NamedTuple):
-    """An automatic choice: what, the value, and why."""
-
-    what: str
-    value: str
-    why: str
+Fit = Literal["crop", "pad", "stretch"]
+Broken = Literal["skip", "stop"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Request:
     seed: int = 0
     device: str = "auto"
     settings: Mapping[str, str] | None = None
+    root: str | None = None
+    fit: Fit = "crop"
+    broken: Broken = "skip"
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,9 @@ class Plan:
     """
 
     source: Source
+    seen: Survey
+    shape: Shape
+    broken: Broken
     recipe: Recipe
     dials: dict[str, JSON]
     fields: dict[str, str]
@@ -65,17 +72,17 @@ class Plan:
     device_named: bool
     reasons: tuple[Reason, ...]
 
-    def pictures(self) -> Pictures:
+    def pictures(self, progress: Progress) -> Pictures:
         """Prepare the data at the recipe's size."""
-        return prepare(self.source, self.recipe.width, self.recipe.height, self.recipe.channels)
+        return prepare(self.source, self.seen, self.shape, broken=self.broken, cache=cache_folder(), progress=progress)
 
     def explain(self) -> list[str]:
         """What was chosen and why, one line each."""
-        return [f"{reason.what:<12}{reason.value}  ({reason.why})" for reason in self.reasons]
+        return [reason.line() for reason in self.reasons]
 
 
-def make_plan(request: Request) -> Plan:
-    """Find the data and resolve every choice.
+def make_plan(request: Request, say: Callable[[str], None] = print) -> Plan:
+    """Find the data and resolve every choice; ``say`` is told what is downloaded.
 
     Raises:
         UserError: anything the user got wrong, before any work is done.
@@ -95,9 +102,9 @@ def make_plan(request: Request) -> Plan:
         raise UserError(f"--seed {request.seed} is not possible: seeds start at 0.")
     reasons: list[Reason] = []
     choices = machine(request.device, reasons)
-    source = find(request.data)
-    reasons.append(Reason("data", f"{len(source)} pictures", "; ".join(source.notes) or _found(source)))
-    reasons.append(_hold_out(source))
+    source = find(request.data, request.root, say)
+    seen = survey(source, cache_folder())
+    reasons += about(source, seen)
     if isinstance(request.recipe, Recipe):
         recipe, dotted = request.recipe, settings
         if request.resolution is not None:
@@ -106,7 +113,7 @@ def make_plan(request: Request) -> Plan:
         if any("." not in name for name in dotted):
             raise UserError("A complete recipe has no dials any more: use dotted settings such as players.critic...")
     else:
-        recipe, typed, dotted = _resolve(request, request.recipe, source, choices, reasons)
+        recipe, typed, dotted = _resolve(request, request.recipe, source, seen, choices, reasons)
     for path, text in dotted.items():
         recipe = change(recipe, path, text)
     if request.images is not None:
@@ -116,6 +123,9 @@ def make_plan(request: Request) -> Plan:
         raise UserError(f"classes={recipe.classes} is not possible: the pictures have {have}.")
     return Plan(
         source=source,
+        seen=seen,
+        shape=Shape(recipe.width, recipe.height, recipe.channels, request.fit),
+        broken=request.broken,
         recipe=recipe,
         dials={name: describe(value) for name, value in typed.items()},
         fields=dotted,
@@ -134,9 +144,9 @@ def machine(device: str, reasons: list[Reason]) -> Choices:
     Raises:
         UserError: a device that is not there.
     """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = devices()
     if device == "auto":
-        device = next(name for name, there in available.items() if there)
+        device = best_device()
         reasons.append(Reason("device", device, "the fastest that torch finds here"))
     elif device.split(":")[0] not in available:
         raise UserError(f"There is no device '{device}'{did_you_mean(device, available)}.")
@@ -155,7 +165,12 @@ def machine(device: str, reasons: list[Reason]) -> Choices:
 
 
 def _resolve(
-    request: Request, named: str | RecipeFunction, source: Source, choices: Choices, reasons: list[Reason]
+    request: Request,
+    named: str | RecipeFunction,
+    source: Source,
+    seen: Survey,
+    choices: Choices,
+    reasons: list[Reason],
 ) -> tuple[Recipe, dict[str, Any], dict[str, str]]:
     """Call the recipe function with the dials that the user set and those that the data decide."""
     settings = dict(request.settings or {})
@@ -177,13 +192,12 @@ def _resolve(
             raise UserError("This recipe has no dial 'resolution': leave --resolution out.")
         typed["resolution"] = parse(request.resolution, tuple[int, int], "resolution")
     if "resolution" not in typed and "resolution" in known:
-        typed["resolution"], why = _resolution(source, choices)
+        typed["resolution"], why = resolution_of(source, seen, choices.device)
         reasons.append(Reason("resolution", "{}x{}".format(*typed["resolution"]), why))
     if "channels" not in typed and "channels" in known:
-        typed["channels"] = 1 if source.channels == 1 else 3
-        why = {1: "every picture is grey", 3: "colour", 4: "transparency is laid on white; --set channels=4 keeps it"}
-        reasons.append(Reason("channels", str(typed["channels"]), why[source.channels]))
-    classes, why = _classes(source, conditional, "classes" in known)
+        typed["channels"], why = channels_of(source, seen)
+        reasons.append(Reason("channels", str(typed["channels"]), why))
+    classes, why = _classes(source, seen, conditional, "classes" in known)
     if "classes" in known and "classes" not in typed:
         typed["classes"] = classes
     elif typed.get("classes") and conditional != "auto" and not classes:
@@ -199,25 +213,8 @@ def _resolve(
         raise error if isinstance(error, UserError) else UserError(f"{error}.") from None
 
 
-def _resolution(source: Source, choices: Choices) -> tuple[tuple[int, int], str]:
-    """The pictures' own size where all share one that works and is small; else a square that they all fill."""
-    largest = LARGEST_ON_CPU if choices.device == "cpu" else LARGEST
-    width, height = (int(side) for side in source.sizes[0])
-    if (source.sizes == source.sizes[0]).all() and max(width, height) <= largest:
-        try:
-            stages(width, height)
-        except UserError:
-            pass
-        else:
-            return (width, height), "the pictures' own size"
-    smaller = int(source.sizes.min(axis=1).min())
-    fits = [size for size in AUTO_SIZES if size <= min(smaller, largest)] or [AUTO_SIZES[0]]
-    limit = f"at most {largest} on this device" if fits[-1] == largest else f"the smallest side is {smaller}"
-    return (fits[-1], fits[-1]), f"centre crop to a square; {limit}; --resolution changes it"
-
-
-def _classes(source: Source, wanted: str, able: bool) -> tuple[int, str]:
-    there = source.labels is not None and len(source.classes) > 1
+def _classes(source: Source, seen: Survey, wanted: str, able: bool) -> tuple[int, str]:
+    there = source.labels is not None and len(np.unique(source.labels[seen.good])) > 1
     asked = None if wanted == "auto" else parse(wanted, bool, "conditional")
     if asked and not able:
         raise UserError("conditional=true is not possible: this recipe takes no labels (modern does).")
@@ -246,18 +243,3 @@ def _tuned(
         images = 64_000 if function is CATALOGUE["modern"] else 300_000
         found["images"] = (images, "two to three minutes on two CPU cores; results/digits.md")
     return found
-
-
-def _hold_out(source: Source) -> Reason:
-    if source.test is not None:
-        return Reason("hold-out", f"{len(source.test)} pictures", "the data's own test part")
-    if len(source) < SMALLEST_WITH_HOLD_OUT:
-        why = f"fewer than {SMALLEST_WITH_HOLD_OUT} pictures: the judgement compares with the training pictures"
-        return Reason("hold-out", "none", why)
-    return Reason("hold-out", "a tenth", "of each class, chosen by content; it never enters training")
-
-
-def _found(source: Source) -> str:
-    sizes = {(int(w), int(h)) for w, h in source.sizes}
-    size = "{}x{}".format(*next(iter(sizes))) if len(sizes) == 1 else f"{len(sizes)} sizes"
-    return f"{size}, {len(source.classes)} classes" if source.classes else size

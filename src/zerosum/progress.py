@@ -21,6 +21,8 @@ class Screen:
         self._last = 0.0
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._decoding: TaskID | None = None
+        self._decoded = time.monotonic()
 
     def __enter__(self) -> Screen:
         if self.console.is_terminal:
@@ -42,6 +44,20 @@ class Screen:
     def say(self, text: str) -> None:
         """Print a line (above the progress line, if there is one)."""
         self.console.print(text, markup=False)
+
+    def prepared(self, done: int, total: int) -> None:
+        """Show how many pictures are decoded."""
+        text = f"{done:,} of {total:,} pictures decoded"
+        if self._bar is not None:
+            if self._decoding is None:
+                self._decoding = self._bar.add_task(text, total=total)
+            self._bar.update(self._decoding, completed=done, description=text)
+            if done >= total:
+                self._bar.remove_task(self._decoding)
+                self._decoding = None
+        elif time.monotonic() - self._decoded > PLAIN_SECONDS:
+            self.say(text)
+            self._decoded = time.monotonic()
 
     def watch(self, moment: Moment) -> None:
         """Show where training stands."""

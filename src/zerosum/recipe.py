@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import hashlib
 import inspect
-import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from zerosum.errors import UserError, did_you_mean
+from zerosum.errors import UserError
 from zerosum.game.game import Move
 from zerosum.game.losses import CATALOGUE as LOSSES
 from zerosum.game.losses import Loss
-from zerosum.game.schedules import Ramp, Schedule
+from zerosum.game.schedules import Schedule
 from zerosum.networks import CATALOGUE as NETWORKS
 from zerosum.networks import Spec
 from zerosum.networks.latent import Latent
@@ -73,6 +71,7 @@ class Recipe:
         images: budget in real pictures seen by the critic.
         stats_every: images between two lines of ``stats.jsonl``.
         mirror: whether real pictures are flipped left to right half of the time.
+        balanced: whether each class is shown equally often, however many pictures it has.
     """
 
     name: str
@@ -88,6 +87,7 @@ class Recipe:
     ema: EMA
     stats_every: int
     mirror: bool
+    balanced: bool
     citation: str
 
     def __post_init__(self) -> None:
@@ -151,121 +151,8 @@ def network(description: Mapping[str, Any]) -> Spec:
         raise UserError(f"The description of {kind} does not fit this version of zerosum ({error}).") from None
 
 
-def dials(recipe: RecipeFunction) -> dict[str, inspect.Parameter]:
-    """The recipe function's arguments by name."""
-    return dict(inspect.signature(recipe).parameters)
-
-
-def parse_settings(recipe: RecipeFunction, settings: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Split ``--set`` values into typed dials of the recipe function and dotted fields (typed by what they replace).
-
-    Raises:
-        UserError: an unknown dial or a value of the wrong type.
-    """
-    known = dials(recipe)
-    hints = typing.get_type_hints(recipe)
-    typed: dict[str, Any] = {}
-    for name, text in settings.items():
-        if "." in name:
-            continue
-        if name not in known:
-            raise UserError(f"Unknown setting '{name}'{did_you_mean(name, known)}.")
-        typed[name] = parse(text, hints[name], name)
-    return typed, {name: text for name, text in settings.items() if "." in name}
-
-
-def change(value: Any, path: str, text: str) -> Any:
-    """Return ``value`` with the field at a dotted ``path`` replaced; the rest of it stays the same object.
-
-    Raises:
-        UserError: a field that is not there (with the nearest name), or a value of the wrong type.
-    """
-    head, _, rest = path.partition(".")
-    parts = _parts(value)
-    if head not in parts:
-        raise UserError(f"Unknown setting '{path}'{did_you_mean(head, parts)}.")
-    old = parts[head]
-    if rest:
-        new = change(old, rest, text)
-    elif isinstance(old, Loss):
-        if text not in LOSSES:
-            raise UserError(f"{head}={text}: there is no loss of that name{did_you_mean(text, LOSSES)}.")
-        new = LOSSES[text]
-    else:
-        new = parse(text, _type_of(value, head, old), head)
-    if isinstance(value, Mapping):
-        return {**value, head: new}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        try:
-            return dataclasses.replace(value, **{head: new})
-        except ValueError as error:
-            raise UserError(f"{path}={text}: {error}.") from None
-    if hasattr(value, "_replace"):
-        return value._replace(**{head: new})
-    return tuple(new if name == head else item for name, item in parts.items())
-
-
-def parse(text: str, kind: Any, name: str) -> Any:
-    """A setting's text as its type: bool, int (1e5 and 50_000 too), float, str, a choice, a pair WIDTHxHEIGHT, None."""
-    options = typing.get_args(kind) if _is_union(kind) else (kind,)
-    for option in options:
-        found = _parse_one(text, option)
-        if found is not _NO:
-            return found
-    raise UserError(f"{name}={text} is not possible: expected {' or '.join(_words(option) for option in options)}.")
-
-
-_NO: Any = object()
-
-
-def _parse_one(text: str, kind: Any) -> Any:
-    if kind is type(None):
-        return None if text.lower() == "none" else _NO
-    if typing.get_origin(kind) is Literal:
-        return next((choice for choice in typing.get_args(kind) if str(choice) == text), _NO)
-    if typing.get_origin(kind) is tuple:
-        if typing.get_args(kind) == (int, int):
-            sides = text.lower().split("x")
-            sides = sides * 2 if len(sides) == 1 else sides
-            return (int(sides[0]), int(sides[1])) if len(sides) == 2 and all(s.isdecimal() for s in sides) else _NO
-        item = typing.get_args(kind)[0]
-        items = [_parse_one(part.strip(), item) for part in text.split(",") if part.strip()]
-        return _NO if _NO in items else tuple(items)
-    if kind is bool:
-        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(text.lower(), _NO)
-    if kind is str:
-        return text
-    if kind in (int, float):
-        try:
-            if kind is int:
-                with contextlib.suppress(ValueError):
-                    return int(text)
-            number = float(text)
-            whole = int(number) if kind is int else 0
-        except (ValueError, OverflowError):
-            return _NO
-        if kind is int:
-            return whole if whole == number else _NO
-        return number if number - number == 0 else _NO  # neither infinite nor not a number
-    return _NO
-
-
-def _words(kind: Any) -> str:
-    if typing.get_origin(kind) is Literal:
-        return "one of " + ", ".join(str(choice) for choice in typing.get_args(kind))
-    if typing.get_origin(kind) is tuple:
-        if typing.get_args(kind) == (int, int):
-            return "a size such as 64 or 256x384 (width x height)"
-        return f"a comma-separated list of {_words(typing.get_args(kind)[0])}"
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "none"}
-    return names.get(kind, getattr(kind, "__name__", str(kind)))
-
-
-def _is_union(kind: Any) -> bool:
-    return typing.get_origin(kind) in (typing.Union, types.UnionType)
-
-
-def _parts(value: Any) -> dict[str, Any]:
+def parts(value: Any) -> dict[str, Any]:
+    """The named parts of a value: a dataclass's or NamedTuple's fields, a mapping's or a sequence's items."""
     if isinstance(value, Mapping):
         return {str(key): item for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -277,13 +164,6 @@ def _parts(value: Any) -> dict[str, Any]:
     if isinstance(value, tuple):
         return {str(index): item for index, item in enumerate(value)}
     return {}
-
-
-def _type_of(owner: Any, name: str, old: Any) -> Any:
-    if isinstance(old, Ramp):
-        return float  # a schedule is replaced by a constant
-    hints = typing.get_type_hints(type(owner)) if not isinstance(owner, Mapping) else {}
-    return hints.get(name, type(old))
 
 
 def _kind(kind: type) -> dict[str, JSON]:

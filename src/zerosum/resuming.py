@@ -14,7 +14,7 @@ import PIL
 import torch
 
 from zerosum import __version__, files
-from zerosum.data.prepare import Pictures
+from zerosum.data.pictures import Pictures
 from zerosum.errors import UserError
 from zerosum.plan import Plan
 from zerosum.recipe import JSON, describe
@@ -32,7 +32,7 @@ def contents(plan: Plan, pictures: Pictures) -> dict[str, Any]:
         "set": plan.fields,
         "resolved": describe(plan.recipe),
         "seed": plan.seed,
-        "data": {"name": pictures.name, "identity": pictures.identity, "pictures": len(pictures.pixels)},
+        "data": {"name": pictures.name, "identity": pictures.identity, "pictures": len(pictures)},
         "budget": {"images": None if plan.seconds else plan.recipe.images, "since": 0, "seconds": plan.seconds},
         "choices": asdict(plan.choices),
         "versions": versions(),

@@ -17,9 +17,35 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from zerosum.data.prepare import fit, prepare
-from zerosum.data.source import find
+from zerosum.data import decode
+from zerosum.data import fit as fitting
+from zerosum.data import prepare as room
+from zerosum.data.find import find
+from zerosum.data.fit import Shape
+from zerosum.data.source import Unreadable
+from zerosum.data.survey import survey
 from zerosum.errors import UserError
+
+
+def prepare(source, width, height, channels):
+    return room.prepare(source, survey(source), Shape(width, height, channels))
+
+
+def fit(picture, width, height, channels):
+    return fitting.fit(decode.upright(picture), Shape(width, height, channels))
+
+
+def pixels_of(source, index):
+    return decode.decode(source.read(index))
+
+
+def sizes_of(source):
+    return survey(source).sizes
+
+
+def channels_of(source):
+    return int(survey(source).channels.max())
+
 
 RANDOM = np.random.default_rng(0)
 
@@ -47,8 +73,8 @@ def test_class_folders_are_labels(tmp_path):
     assert source.classes == ("a", "b", "c")
     assert source.labels.tolist() == [0, 1, 1, 2]
     for index, name in enumerate(("a/1.png", "b/0.png", "b/2.png", "c/deep/er/3.png")):
-        np.testing.assert_array_equal(source.read(index), arrays[name])
-    np.testing.assert_array_equal(source.sizes, [(5, 6)] * 4)
+        np.testing.assert_array_equal(pixels_of(source, index), arrays[name])
+    np.testing.assert_array_equal(sizes_of(source), [(5, 6)] * 4)
     assert source.notes == ()
     assert source.test is None
 
@@ -81,10 +107,10 @@ def test_grey_stays_grey(tmp_path):
     save(tmp_path / "2.png", black_or_white)
     save(tmp_path / "3.jpg", grey)
     source = find(tmp_path)
-    assert source.channels == 1
-    assert source.read(0).shape == (4, 5, 1)
-    np.testing.assert_array_equal(source.read(0)[:, :, 0], grey)
-    np.testing.assert_array_equal(source.read(1)[:, :, 0], black_or_white * np.uint8(255))
+    assert channels_of(source) == 1
+    assert pixels_of(source, 0).shape == (4, 5, 1)
+    np.testing.assert_array_equal(pixels_of(source, 0)[:, :, 0], grey)
+    np.testing.assert_array_equal(pixels_of(source, 1)[:, :, 0], black_or_white * np.uint8(255))
 
 
 def test_one_colour_picture_makes_three_channels(tmp_path):
@@ -92,7 +118,7 @@ def test_one_colour_picture_makes_three_channels(tmp_path):
     save(tmp_path / "1.png", grey)
     save(tmp_path / "2.png", noise(4, 4, 3))
     source = find(tmp_path)
-    assert source.channels == 3
+    assert channels_of(source) == 3
     found = prepare(source, 4, 4, 3)
     np.testing.assert_array_equal(found.pixels[0], np.stack([grey] * 3))
 
@@ -102,7 +128,7 @@ def test_transparency_makes_four_channels(tmp_path):
     save(tmp_path / "1.png", colour)
     save(tmp_path / "2.png", clear)
     source = find(tmp_path)
-    assert source.channels == 4
+    assert channels_of(source) == 4
     found = prepare(source, 4, 4, 4)
     np.testing.assert_array_equal(
         found.pixels[0], np.concatenate([colour, np.full((4, 4, 1), 255)], 2).transpose(2, 0, 1)
@@ -118,33 +144,33 @@ def test_other_forms_of_transparency(tmp_path):
     Image.fromarray(noise(2, 2, 3)).save(tmp_path / "key.png", transparency=(1, 2, 3))
     Image.fromarray(noise(2, 2)).convert("LA").save(tmp_path / "la.png")
     source = find(tmp_path)
-    assert source.channels == 4
-    assert [source.read(index).shape[2] for index in range(5)] == [4] * 5
-    assert source.read(1)[0].tolist() == [[3, 3, 3, 0], [4, 4, 4, 255]]
+    assert channels_of(source) == 4
+    assert [pixels_of(source, index).shape[2] for index in range(5)] == [4] * 5
+    assert pixels_of(source, 1)[0].tolist() == [[3, 3, 3, 0], [4, 4, 4, 255]]
 
 
 def test_a_palette_is_colour(tmp_path):
     array = np.array([[[255, 0, 0], [0, 255, 0]]], dtype=np.uint8)
     Image.fromarray(array).quantize(2).save(tmp_path / "1.png")
     source = find(tmp_path)
-    assert source.channels == 3
-    np.testing.assert_array_equal(source.read(0), array)
+    assert channels_of(source) == 3
+    np.testing.assert_array_equal(pixels_of(source, 0), array)
 
 
 def test_sixteen_bit_grey_keeps_its_range(tmp_path):
     deep = np.array([[0, 256, 0x4000, 0x8000, 0xC000, 0xFFFF]], dtype=np.uint16)
     save(tmp_path / "1.png", deep)
     source = find(tmp_path)
-    assert source.channels == 1
-    np.testing.assert_allclose(source.read(0)[0, :, 0].astype(int), [0, 1, 64, 128, 192, 255], atol=1)
+    assert channels_of(source) == 1
+    np.testing.assert_allclose(pixels_of(source, 0)[0, :, 0].astype(int), [0, 1, 64, 128, 192, 255], atol=1)
 
 
 def test_cmyk(tmp_path):
     red = np.full((8, 8, 3), (200, 30, 30), dtype=np.uint8)
     Image.fromarray(red).convert("CMYK").save(tmp_path / "1.jpg", quality=98)
     source = find(tmp_path)
-    assert source.channels == 3
-    np.testing.assert_allclose(source.read(0).astype(int), red, atol=6)
+    assert channels_of(source) == 3
+    np.testing.assert_allclose(pixels_of(source, 0).astype(int), red, atol=6)
 
 
 UPRIGHT = {
@@ -170,8 +196,8 @@ def test_exif_orientation(tmp_path, orientation, kind):
     save(tmp_path / f"1.{kind}", array, exif=exif, **({"quality": 100, "subsampling": 0} if kind == "jpg" else {}))
     source = find(tmp_path)
     wanted = UPRIGHT[orientation](array)
-    assert tuple(source.sizes[0]) == (wanted.shape[1], wanted.shape[0])
-    np.testing.assert_allclose(source.read(0).astype(int), wanted, atol=0 if kind == "png" else 6)
+    assert tuple(sizes_of(source)[0]) == (wanted.shape[1], wanted.shape[0])
+    np.testing.assert_allclose(pixels_of(source, 0).astype(int), wanted, atol=0 if kind == "png" else 6)
 
 
 # ---- what is refused ----
@@ -186,7 +212,7 @@ def test_a_folder_without_pictures(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "notes.TXT").write_text("")
     (tmp_path / "data.npz").write_text("")
-    with pytest.raises(UserError, match=r"no pictures.*\.npz, \.txt.*\.png or \.jpg"):
+    with pytest.raises(UserError, match=r"no pictures.*\.npz, \.txt.*\.png, \.jpg"):
         find(tmp_path)
 
 
@@ -206,7 +232,7 @@ def test_a_path_that_is_not_there(tmp_path):
 
 def test_a_file_in_place_of_a_folder(tmp_path):
     path = save(tmp_path / "cat.png", noise(4, 4, 3))
-    with pytest.raises(UserError, match=r"cat\.png is a file: give the folder"):
+    with pytest.raises(UserError, match=r"cat\.png is one picture: give the folder"):
         find(path)
 
 
@@ -245,16 +271,19 @@ UNREADABLE = {
 def test_an_unreadable_picture_is_named(tmp_path, name):
     save(tmp_path / "fine.png", noise(4, 4, 3))
     (tmp_path / name).write_bytes(UNREADABLE[name])
-    with pytest.raises(UserError, match=rf"{name} cannot be read as a picture"):
-        prepare(find(tmp_path), 4, 4, 3)
+    found = prepare(find(tmp_path), 4, 4, 3)
+    assert [file for file, _ in found.skipped] == [name]
+    assert len(found) == 1
 
 
 def test_a_picture_that_vanishes_is_named(tmp_path):
     path = save(tmp_path / "gone.png", noise(4, 4, 3))
     source = find(tmp_path)
     path.unlink()
-    with pytest.raises(UserError, match=r"gone\.png cannot be read"):
-        source.read(0)
+    with pytest.raises(Unreadable, match="No such file"):
+        pixels_of(source, 0)
+    with pytest.raises(UserError, match=r"gone\.png"):
+        survey(source)
 
 
 def odd_exif():
@@ -269,15 +298,16 @@ def _loads_or_says_so(folder, name):
         warnings.simplefilter("ignore")
         try:
             source = find(folder)
-            picture = source.read(0)
-        except UserError as error:
-            picture, words = None, str(error)
+            survey(source)
+            picture = pixels_of(source, 0)
+        except (UserError, Unreadable) as error:
+            picture, words = None, f"{name}: {error}"
     if picture is None:
         assert name in words
         return None
     assert picture.dtype == np.uint8
-    assert picture.shape[:2] == tuple(source.sizes[0][::-1])
-    assert picture.shape[2] <= source.channels
+    assert picture.shape[:2] == tuple(sizes_of(source)[0][::-1])
+    assert picture.shape[2] <= channels_of(source)
     return picture
 
 
@@ -316,17 +346,17 @@ def test_a_large_picture_loads_without_a_warning(tmp_path, monkeypatch):
     """Pillow warns above MAX_IMAGE_PIXELS and refuses above twice that."""
     save(tmp_path / "1.png", noise(30, 30, 3))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 600)
-    assert find(tmp_path).read(0).shape == (30, 30, 3)
+    assert pixels_of(find(tmp_path), 0).shape == (30, 30, 3)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
     with pytest.raises(UserError, match=r"1\.png"):
-        find(tmp_path)
+        survey(find(tmp_path))
 
 
 def test_damaged_metadata_loads_without_a_warning(tmp_path):
     array = noise(6, 5, 3)
     (tmp_path / "1.png").write_bytes(encoded(array, exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0\x12\x01"))
     source = find(tmp_path)
-    np.testing.assert_array_equal(source.read(0), array)
+    np.testing.assert_array_equal(pixels_of(source, 0), array)
 
 
 # ---- one size ----
@@ -412,10 +442,10 @@ def test_flowers(tmp_path):
     source = find(tmp_path / "flowers")
     assert source.classes == ("daisy", "dandelion", "rose", "sunflower", "tulip")
     assert np.bincount(source.labels).tolist() == [118] * 5
-    assert source.channels == 3
+    assert channels_of(source) == 3
     found = prepare(source, 32, 32, 3)
     assert found.pixels.shape == (590, 3, 32, 32)
     assert found.source_size == (227, 227)
-    assert found.held_out.sum() == 59
-    assert set(np.bincount(found.part("held-out")[1])) <= {11, 12}
+    assert len(found.held_out) == 59
+    assert set(np.bincount(found.take("held-out")[1])) <= {11, 12}
     assert 90 < found.pixels.mean() < 140

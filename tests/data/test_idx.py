@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
 import struct
 from pathlib import Path
@@ -12,8 +14,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from zerosum.data.fit import Shape
 from zerosum.data.prepare import prepare
-from zerosum.data.source import find
+from zerosum.data.readers.idx import has_idx, idx
+from zerosum.data.survey import survey
 from zerosum.errors import UserError
 
 RANDOM = np.random.default_rng(0)
@@ -29,36 +33,72 @@ def encode(array, kind=8):
 def put(folder, name, array_or_bytes):
     content = array_or_bytes if isinstance(array_or_bytes, bytes) else encode(array_or_bytes)
     folder.mkdir(exist_ok=True)
-    (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    pack = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress}.get(Path(name).suffix, bytes)
+    (folder / name).write_bytes(pack(content))
 
 
 def pictures_of(source):
     return np.stack([source.read(index) for index in range(len(source))])
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("suffix", ["", ".gz", ".xz", ".bz2"])
 def test_pictures_and_labels(tmp_path, suffix):
     put(tmp_path / "my digits", IMAGES + suffix, PICTURES)
     put(tmp_path / "my digits", NAMES + suffix, LABELS)
-    source = find(tmp_path / "my digits")
+    source = idx(tmp_path / "my digits")
     assert source.name == "my digits"
     np.testing.assert_array_equal(pictures_of(source)[:, :, :, 0], PICTURES)
     np.testing.assert_array_equal(source.labels, LABELS)
     assert source.labels.dtype == np.int64
-    np.testing.assert_array_equal(source.sizes, [(4, 5)] * 7)  # width, height
+    seen = survey(source)
+    np.testing.assert_array_equal(seen.sizes, [(4, 5)] * 7)  # width, height
+    assert (seen.channels == 1).all()
     assert source.classes == ("0", "1", "2", "3")
-    assert source.channels == 1
     assert source.test is None
 
 
-def test_a_folder_may_be_given_as_text(tmp_path):
+def test_which_folders_hold_idx_files(tmp_path):
+    assert not has_idx(tmp_path)
+    put(tmp_path, NAMES, LABELS)
+    put(tmp_path, f"{IMAGES}.txt", b"")
+    assert not has_idx(tmp_path)
+    put(tmp_path, f"{IMAGES}.xz", PICTURES)
+    assert has_idx(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte.gz"])
+def test_one_file_and_the_labels_beside_it(tmp_path, name):
     put(tmp_path, IMAGES, PICTURES)
-    assert len(find(str(tmp_path))) == 7
+    put(tmp_path, NAMES, LABELS)
+    put(tmp_path, name, 255 - PICTURES[:3])
+    put(tmp_path, "t10k-labels-idx1-ubyte", LABELS[:3])
+    source = idx(tmp_path / name)
+    assert source.name == name.removesuffix(".gz")
+    np.testing.assert_array_equal(pictures_of(source)[:, :, :, 0], 255 - PICTURES[:3])
+    np.testing.assert_array_equal(source.labels, LABELS[:3])
+    assert source.test is None
+    assert len(idx(tmp_path / IMAGES)) == 7
+
+
+def test_a_file_of_labels_alone(tmp_path):
+    put(tmp_path, NAMES, LABELS)
+    with pytest.raises(UserError, match="no IDX file of pictures"):
+        idx(tmp_path / NAMES)
+
+
+def test_several_sets_in_one_folder(tmp_path):
+    for name, pictures in (("letters", 255 - PICTURES), ("digits", PICTURES)):
+        put(tmp_path, f"emnist-{name}-train-images-idx3-ubyte", pictures)
+        put(tmp_path, f"emnist-{name}-train-labels-idx1-ubyte", LABELS if name == "digits" else LABELS[::-1])
+    source = idx(tmp_path)
+    np.testing.assert_array_equal(pictures_of(source)[:, :, :, 0], PICTURES)
+    np.testing.assert_array_equal(source.labels, LABELS)
+    assert "emnist-letters-train-images-idx3-ubyte" in source.notes[0]
 
 
 def test_no_label_file_no_labels(tmp_path):
     put(tmp_path, IMAGES, PICTURES)
-    source = find(tmp_path)
+    source = idx(tmp_path)
     assert source.labels is None
     assert source.classes == ()
 
@@ -68,20 +108,20 @@ def test_t10k_becomes_the_hold_out(tmp_path):
     put(tmp_path, NAMES, LABELS)
     put(tmp_path, "t10k-images-idx3-ubyte.gz", 255 - PICTURES[:3])
     put(tmp_path, "t10k-labels-idx1-ubyte.gz", LABELS[:3])
-    source = find(tmp_path)
+    source = idx(tmp_path)
     assert source.test.tolist() == [7, 8, 9]
     np.testing.assert_array_equal(pictures_of(source)[:, :, :, 0], np.concatenate([PICTURES, 255 - PICTURES[:3]]))
     np.testing.assert_array_equal(source.labels, np.concatenate([LABELS, LABELS[:3]]))
-    found = prepare(source, 4, 5, 1)
-    assert found.held_out.tolist() == [False] * 7 + [True] * 3
-    np.testing.assert_array_equal(found.part("held-out")[0][:, 0], 255 - PICTURES[:3])
+    found = prepare(source, survey(source), Shape(4, 5, 1))
+    assert found.held_out.tolist() == [7, 8, 9]
+    np.testing.assert_array_equal(found.pixels[found.held_out][:, 0], 255 - PICTURES[:3])
 
 
 def test_labels_of_one_part_alone_are_no_labels(tmp_path):
     put(tmp_path, IMAGES, PICTURES)
     put(tmp_path, NAMES, LABELS)
     put(tmp_path, "t10k-images-idx3-ubyte", PICTURES)
-    assert find(tmp_path).labels is None
+    assert idx(tmp_path).labels is None
 
 
 def test_emnists_training_part_is_not_its_test_part(tmp_path):
@@ -89,7 +129,7 @@ def test_emnists_training_part_is_not_its_test_part(tmp_path):
     put(tmp_path, "emnist-letters-train-labels-idx1-ubyte.gz", LABELS)
     put(tmp_path, "emnist-letters-test-images-idx3-ubyte.gz", 255 - PICTURES[:2])
     put(tmp_path, "emnist-letters-test-labels-idx1-ubyte.gz", LABELS[:2])
-    source = find(tmp_path)
+    source = idx(tmp_path)
     assert len(source) == 9
     assert source.test.tolist() == [7, 8]
     np.testing.assert_array_equal(pictures_of(source)[:7, :, :, 0], PICTURES)
@@ -98,7 +138,7 @@ def test_emnists_training_part_is_not_its_test_part(tmp_path):
 
 def expect_damaged(folder, name, *words):
     with pytest.raises(UserError) as caught:
-        find(folder)
+        idx(folder)
     assert name in str(caught.value)
     for word in words:
         assert word in str(caught.value)
@@ -186,13 +226,13 @@ def test_a_corrupt_gzip(tmp_path, damage):
 
 
 def _loads_or_says_so(path):
-    """Only success or words; a file that loads has as many pictures as it says."""
+    """Only success or words; a file that loads has pictures."""
     try:
-        source = find(path)
+        source = idx(path)
     except UserError as error:
         return str(error)
     assert len(source) > 0
-    assert pictures_of(source).shape[1:] == (*source.sizes[0][::-1], 1)
+    assert pictures_of(source).ndim == 4
     return ""
 
 
@@ -219,22 +259,23 @@ def test_sizes_whose_product_overflows(tmp_path):
     expect_damaged(tmp_path, IMAGES)
 
 
-PACKED = gzip.compress(WHOLE, mtime=0)
+PACKED = {".gz": gzip.compress(WHOLE, mtime=0), ".xz": lzma.compress(WHOLE), ".bz2": bz2.compress(WHOLE)}
 
 
-@settings(deadline=None, max_examples=300)
-@given(st.lists(st.tuples(st.integers(0, len(PACKED) - 1), st.integers(1, 255)), max_size=2), st.integers(0, 300))
-def test_any_gzip_loads_or_is_refused_in_words(tmp_path_factory, changes, end):
-    folder = tmp_path_factory.getbasetemp() / "fuzz-gz"
-    content = bytearray(PACKED)
+@pytest.mark.parametrize("suffix", PACKED)
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(st.integers(0, 200), st.integers(1, 255)), max_size=2), st.integers(0, 300))
+def test_any_packed_file_loads_or_is_refused_in_words(tmp_path_factory, suffix, changes, end):
+    folder = tmp_path_factory.getbasetemp() / f"fuzz-{suffix[1:]}"
+    content = bytearray(PACKED[suffix])
     for place, value in changes:
-        content[place] ^= value
+        content[place % len(content)] ^= value
     folder.mkdir(exist_ok=True)
-    (folder / f"{IMAGES}.gz").write_bytes(content[:end])
+    (folder / f"{IMAGES}{suffix}").write_bytes(content[:end])
     answer = _loads_or_says_so(folder)
-    assert not answer or f"{IMAGES}.gz" in answer
+    assert not answer or f"{IMAGES}{suffix}" in answer
     if not answer:
-        np.testing.assert_array_equal(pictures_of(find(folder))[:, :, :, 0], PICTURES)  # gzip has a checksum
+        np.testing.assert_array_equal(pictures_of(idx(folder))[:, :, :, 0], PICTURES)  # there is a checksum
 
 
 # ---- the real files ----
@@ -248,11 +289,11 @@ def real(name):
 
 
 def test_mnist():
-    source = find(real("mnist"))
+    source = idx(real("mnist"))
     assert len(source) == 70_000
     assert source.name == "mnist"
     assert source.classes == tuple("0123456789")
-    np.testing.assert_array_equal(source.sizes, np.full((70_000, 2), 28))
+    assert source.read(69_999).shape == (28, 28, 1)
     np.testing.assert_array_equal(source.test, np.arange(60_000, 70_000))
     train = np.bincount(source.labels[:60_000])
     assert train.tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -264,7 +305,7 @@ def test_mnist():
 
 
 def test_fashion_mnist():
-    source = find(real("fashion-mnist"))
+    source = idx(real("fashion-mnist"))
     assert len(source) == 70_000
     assert np.bincount(source.labels[source.test]).tolist() == [1000] * 10
     assert np.bincount(source.labels).tolist() == [7000] * 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zerosum.data.loader import Loader
+from zerosum.data.pictures import Mapped, Pictures
 from zerosum.data.pixels import to_bytes
-from zerosum.data.prepare import Pictures
 
 CPU = torch.device("cpu")
 COUNT, HELD = 30, 7
@@ -19,11 +21,10 @@ COUNT, HELD = 30, 7
 def make(channels=3, labels=True):
     """Pictures that are all different, also from every mirror image."""
     pixels = np.random.default_rng(0).integers(0, 256, (COUNT, channels, 4, 6), dtype=np.uint8)
-    held_out = np.zeros(COUNT, dtype=bool)
-    held_out[np.random.default_rng(1).permutation(COUNT)[:HELD]] = True
+    order = np.random.default_rng(1).permutation(COUNT)
     values = np.arange(COUNT, dtype=np.int64) if labels else None
     names = tuple(map(str, range(COUNT))) if labels else ()
-    return Pictures("x", pixels, values, names, held_out, (6, 4), "identity")
+    return Pictures("x", pixels, values, names, np.sort(order[HELD:]), order[:HELD], (6, 4), "identity")
 
 
 @settings(deadline=None, max_examples=60)
@@ -50,7 +51,7 @@ def test_each_pass_shows_every_training_picture_once():
     pictures = make()
     loader = Loader(pictures, 3, CPU, mirror=False, labels=True)
     size = COUNT - HELD
-    train = set(np.flatnonzero(~pictures.held_out).tolist())
+    train = set(pictures.train.tolist())
     orders = []
     for index in range(4):
         x, labels = loader.batch(index * size, size)
@@ -107,7 +108,7 @@ def test_without_mirror_nothing_is_mirrored():
 def test_a_batch_may_be_larger_than_the_data():
     x, labels = Loader(make(), 0, CPU, mirror=False, labels=True).batch(11, 200)
     assert x.shape[0] == 200
-    assert np.ptp(np.bincount(labels.numpy(), minlength=COUNT)[~make().held_out]) <= 2
+    assert np.ptp(np.bincount(labels.numpy(), minlength=COUNT)[make().train]) <= 2
 
 
 def test_the_data_stay_as_they_are():
@@ -118,3 +119,57 @@ def test_the_data_stay_as_they_are():
     x.zero_()
     np.testing.assert_array_equal(pictures.pixels, before)
     assert loader.batch(0, 23)[0].abs().sum() > 0
+
+
+# ---- classes in turn ----
+
+
+def uneven():
+    """Thirty pictures of one class, five of another, two of a third, and a class without pictures."""
+    labels = np.array([0] * 30 + [1] * 5 + [3] * 2)
+    pixels = np.random.default_rng(3).integers(0, 256, (37, 1, 4, 4), dtype=np.uint8)
+    rows = np.arange(37)
+    return Pictures("x", pixels, labels, ("a", "b", "c", "d"), rows, rows[:0], (4, 4), "identity")
+
+
+def test_balanced_classes_are_shown_equally_often():
+    loader = Loader(uneven(), 0, CPU, mirror=False, labels=True, balanced=True)
+    labels = loader.batch(0, 300)[1].numpy()
+    assert np.bincount(labels, minlength=4).tolist() == [100, 100, 0, 100]
+    assert all(sorted(part) == [0, 1, 3] for part in labels.reshape(-1, 3).tolist())
+    plain = Loader(uneven(), 0, CPU, mirror=False, labels=True).batch(0, 370)[1].numpy()
+    assert np.bincount(plain, minlength=4).tolist() == [300, 50, 0, 20]
+
+
+def test_balanced_classes_show_each_picture_once_a_pass():
+    pictures = uneven()
+    loader = Loader(pictures, 0, CPU, mirror=False, labels=True, balanced=True)
+    x, labels = loader.batch(0, 90)
+    own = to_bytes(x)[labels.numpy() == 0]
+    assert {picture.tobytes() for picture in own} == {picture.tobytes() for picture in pictures.pixels[:30]}
+
+
+@settings(deadline=None, max_examples=30)
+@given(start=st.integers(0, 10_000), cut=st.integers(1, 40))
+def test_balanced_content_does_not_depend_on_the_batches(start, cut):
+    whole = Loader(uneven(), 1, CPU, mirror=True, labels=True, balanced=True).batch(start, 41)
+    loader = Loader(uneven(), 1, CPU, mirror=True, labels=True, balanced=True)
+    parts = [loader.batch(start, cut), loader.batch(start + cut, 41 - cut)]
+    assert torch.equal(torch.cat([part[0] for part in parts]), whole[0])
+    assert torch.equal(torch.cat([part[1] for part in parts]), whole[1])
+
+
+# ---- where the pictures lie does not matter ----
+
+
+def test_mapped_pictures_give_the_same_batches(tmp_path):
+    pictures = make()
+    path = tmp_path / "pixels"
+    pictures.pixels.tofile(path)
+    halves = np.memmap(path, np.uint8, "r", shape=pictures.pixels.shape)
+    mapped = dataclasses.replace(pictures, pixels=Mapped([halves[:16], halves[16:]]), resident=False)
+    ahead = Loader(mapped, 2, CPU, mirror=True, labels=True)
+    plain = Loader(pictures, 2, CPU, mirror=True, labels=True)
+    for start, count in ((0, 8), (8, 8), (16, 8), (24, 8), (3, 8), (11, 8), (19, 5), (24, 30)):
+        for mine, theirs in zip(ahead.batch(start, count), plain.batch(start, count), strict=True):
+            assert torch.equal(mine, theirs)

@@ -8,9 +8,13 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
-from zerosum.data.prepare import prepare
-from zerosum.data.source import Source, find
+from zerosum.data import prepare as room
+from zerosum.data.fit import Shape
+from zerosum.data.readers.digits import digits as find_digits
+from zerosum.data.source import from_array
+from zerosum.data.survey import survey
 from zerosum.metrics.judge import make_judge
 
 DRAWN = ("precision", "recall", "density", "coverage")
@@ -18,7 +22,8 @@ DRAWN = ("precision", "recall", "density", "coverage")
 
 @pytest.fixture(scope="module")
 def digits():
-    return prepare(find("digits"), 16, 16, 1)
+    source = find_digits()
+    return room.prepare(source, survey(source), Shape(16, 16, 1))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +49,7 @@ def noise(*shape):
 
 @pytest.fixture(scope="module")
 def of_training_pictures(judge, digits):
-    train = digits.part("train")[0]
+    train = digits.take("train")[0]
     order = np.random.default_rng(5).permutation(np.tile(np.arange(len(train)), 3))[: judge.samples]
     return measure(judge, train[order])
 
@@ -59,8 +64,7 @@ def test_the_digits_judge(judge, digits):
     assert (judge.size, judge.draws, judge.samples) == (180, 20, 3600)
     assert judge.train.shape == (1617, 1, 12, 12)  # at the source's own size, whatever the training's
     assert judge.held_out.shape == (180, 1, 12, 12)
-    assert judge.train.min() >= 0
-    assert judge.train.max() <= 1
+    assert judge.train.dtype == torch.uint8
     assert judge.view(digits.pixels[:5]).shape == (5, 1, 12, 12)
 
 
@@ -114,7 +118,7 @@ def test_noise_is_not_taken_for_pictures(of_noise):
 
 
 def test_one_digit_alone_has_no_recall(judge, digits):
-    pixels, labels = digits.part("train")
+    pixels, labels = digits.take("train")
     ones = pixels[labels == 1]
     figures = measure(judge, ones[np.arange(judge.samples) % len(ones)])
     assert pick(figures, "precision", "classifier").value > 0.8
@@ -125,7 +129,7 @@ def test_one_digit_alone_has_no_recall(judge, digits):
 
 
 def test_held_out_pictures_are_new(judge, digits):
-    held = digits.part("held-out")[0]
+    held = digits.take("held-out")[0]
     figures = measure(judge, held[np.arange(judge.samples) % len(held)])
     nearest, copies = pick(figures, "nearest"), pick(figures, "near_copies")
     assert nearest.value == pytest.approx(1, abs=0.01)
@@ -141,15 +145,8 @@ def test_judging_is_repeatable(judge, of_noise):
 
 def pictures_of(count, width, height, channels=1, labels=None, size=(16, 16)):
     pixels = np.random.default_rng(1).integers(0, 256, (count, height, width, channels), dtype=np.uint8)
-    source = Source(
-        name="x",
-        sizes=np.tile(np.array([width, height]), (count, 1)),
-        channels=channels,
-        read=lambda index: pixels[index],
-        labels=labels,
-        classes=() if labels is None else tuple(map(str, range(labels.max() + 1))),
-    )
-    return prepare(source, *size, channels)
+    source = from_array("x", pixels, labels)
+    return room.prepare(source, survey(source), Shape(*size, channels))
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -199,4 +196,4 @@ def test_a_handful_of_pictures_does_not_end_in_a_traceback(count):
 def test_without_time_for_the_classifier_pixels_are_compared(digits):
     judge = make_judge(digits, deadline=time.monotonic())
     assert judge.classifier is None
-    assert {figure.features for figure in judge.measure(digits.part("train")[0][: judge.samples])} == {"pixels"}
+    assert {figure.features for figure in judge.measure(digits.take("train")[0][: judge.samples])} == {"pixels"}

@@ -12,11 +12,12 @@ import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from zerosum import files
-from zerosum.data.prepare import Pictures
+from zerosum.data.pictures import Pictures
 from zerosum.errors import Stopped, UserError
-from zerosum.recipe import EMA, Recipe, change
+from zerosum.recipe import EMA, Recipe
 from zerosum.recipes import CATALOGUE
 from zerosum.run import Run
+from zerosum.settings import change
 from zerosum.training import checkpoint, saving
 from zerosum.training.ema import Average, re_estimate
 from zerosum.training.trainer import Budget, Choices, Moment, Trainer, train
@@ -27,8 +28,9 @@ RECIPES = [("dcgan", {}), ("modern", {}), ("modern", {"classes": 3})]
 def pictures(count: int = 120, channels: int = 1) -> Pictures:
     random = np.random.default_rng(0)
     pixels = random.integers(0, 255, (count, channels, 16, 16), dtype=np.uint8)
-    held_out = np.arange(count) % 10 == 0
-    return Pictures("noise", pixels, np.arange(count) % 3, ("a", "b", "c"), held_out, (16, 16), "identity")
+    rows = np.arange(count)
+    train, held_out = rows[rows % 10 != 0], rows[rows % 10 == 0]
+    return Pictures("noise", pixels, rows % 3, ("a", "b", "c"), train, held_out, (16, 16), "identity")
 
 
 def recipe(name: str, dials: dict[str, int], channels: int = 1) -> Recipe:

@@ -73,7 +73,7 @@ class Classifier(nn.Module):
 
 
 def train_classifier(x: Tensor, labels: Tensor, classes: int, deadline: float | None = None) -> Classifier | None:
-    """Train the classifier of ``SPEC`` on pictures (N, C, H, W) in [0, 1] with labels (N,) int64.
+    """Train the classifier of ``SPEC`` on pictures (N, C, H, W), uint8 or in [0, 1], with labels (N,) int64.
 
     None if that took until ``deadline`` (of ``time.monotonic``). The caller's random state is left as it was.
     """
@@ -89,7 +89,10 @@ def train_classifier(x: Tensor, labels: Tensor, classes: int, deadline: float | 
             group["lr"] = _RATE * 0.5 * (1 + np.cos(np.pi * step / steps))
         chosen = torch.from_numpy(streams.positions(SEED, "classifier order", step * _BATCH, _BATCH, len(x)))
         shift = streams.uniforms(SEED, "classifier shift", step * _BATCH, _BATCH, 2)
-        batch = _shifted(x[chosen], torch.from_numpy(np.floor(shift * 3).astype(np.int64)) - 1)
+        batch = _shifted(
+            x[chosen] if x.is_floating_point() else x[chosen].float() / 255,
+            torch.from_numpy(np.floor(shift * 3).astype(np.int64)) - 1,
+        )
         optimizer.zero_grad()
         F.cross_entropy(net(batch), labels[chosen]).backward()
         optimizer.step()

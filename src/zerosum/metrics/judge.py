@@ -15,8 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from zerosum import streams
-from zerosum.data.prepare import Pictures
-from zerosum.data.source import Bytes
+from zerosum.data.pictures import Part, Pictures
+from zerosum.data.source import Bytes, Labels
 from zerosum.metrics.classifier import Classifier, Judgement, train_classifier
 from zerosum.metrics.distances import Coverage, nearest, neighbour_measures
 
@@ -26,7 +26,9 @@ NEAR_COPY = 0.5  # nearer to a training picture than this share of the held-out 
 _LARGEST_VIEW = 32
 _MOST = 500
 _MOST_CLASSIFIED = 10_000
+_MOST_TRAIN = 60_000  # a larger set is represented by so many
 _SEED = 20140610
+_BLOCK = 10_000
 
 
 class Figure(NamedTuple):
@@ -46,7 +48,7 @@ class Judge:
     """Knows the real pictures; ``measure`` compares samples with them.
 
     The pictures are looked at in the ``view``: brought back to the source's own size (at most 32 pixels a side, by
-    Pillow's box filter), as floats in [0, 1].
+    Pillow's box filter). ``train`` and ``held_out`` are uint8; measured are floats in [0, 1].
     """
 
     name: str
@@ -56,7 +58,7 @@ class Judge:
     draws: int
     classifier: Classifier | None
     accuracy: float | None
-    view: Callable[[Bytes], Tensor]
+    view: Callable[[Bytes], Tensor]  # uint8 (N, C, H, W) -> uint8 at the view's size
     stand_in: bool = False  # the training pictures stand in for held-out ones
 
     @property
@@ -66,13 +68,18 @@ class Judge:
 
     def measure(self, samples: Bytes) -> list[Figure]:
         """Judge generated pictures: uint8 (``self.samples``, C, H, W) at the training size."""
-        fake = self.view(samples)
+        fake = floats(self.view(samples))
         figures = []
         if self.classifier is not None:
             figures += self._neighbours("classifier", fake, lambda x: self._classify(x).features)
             figures += self._naming(fake)
         figures += self._neighbours("pixels", fake, lambda x: x.flatten(1))
         return figures + self._copies(fake)
+
+    def _nearest(self, train: Tensor, points: Tensor) -> Tensor:
+        """Distance from each point to the nearest training picture; the pictures become floats a block at a time."""
+        found = [nearest(to=floats(block), points=points) for block in train.split(_BLOCK)]
+        return torch.stack(found).min(dim=0).values
 
     def _figure(self, metric: str, value: float, real: float, features: str, counts: tuple[int, int]) -> Figure:
         protocol = f"{self.name}-{features}-k{K}-{self.size}x{self.draws}"
@@ -86,9 +93,9 @@ class Judge:
         """Mean over the draws of precision, recall, density and coverage against the held-out pictures."""
         if self.size <= K:
             return []
-        real = features(self.held_out[: self.size])
+        real = features(floats(self.held_out[: self.size]))
         fakes = features(fake).split(self.size)
-        trains = (features(self.train[chosen]) for chosen in self._train_draws())
+        trains = (features(floats(self.train[chosen])) for chosen in self._train_draws())
         value = _mean([neighbour_measures(real=real, fake=part, k=K) for part in fakes])
         baseline = _mean([neighbour_measures(real=real, fake=part, k=K) for part in trains])
         counts = (self.size, self.size)
@@ -103,7 +110,7 @@ class Judge:
 
     def _naming(self, fake: Tensor) -> list[Figure]:
         """The share that is named with confidence, and each class's share among the names."""
-        real = self.train[:_MOST_CLASSIFIED]
+        real = floats(self.train[:_MOST_CLASSIFIED])
         counts = (len(real), len(fake))
         sides = [self._classify(x).probabilities for x in (fake, real)]
         own, base = (_share(side.max(dim=1).values > CONFIDENT) for side in sides)
@@ -116,10 +123,10 @@ class Judge:
     def _copies(self, fake: Tensor) -> list[Figure]:
         """Distance to the nearest training picture, in units of the held-out pictures' median, and near-copies."""
         train = self.train.flatten(1)
-        held_out = self.held_out.flatten(1)
+        held_out = floats(self.held_out).flatten(1)
         # with nothing held out each training picture is compared with the others
-        unit = _nearest_other(train) if self.stand_in else nearest(to=train, points=held_out)
-        own = nearest(to=train, points=fake.flatten(1))
+        unit = _nearest_other(floats(train)) if self.stand_in else self._nearest(train, held_out)
+        own = self._nearest(train, fake.flatten(1))
         scale = unit.median()
         counts = (len(train), len(fake))
         copies, baseline = (_share(distances < NEAR_COPY * scale) for distances in (own, unit))
@@ -127,6 +134,11 @@ class Judge:
             self._figure("nearest", (own.median() / scale.clamp_min(1e-12)).item(), 1.0, "pixels", counts),
             self._figure("near_copies", copies, baseline, "pixels", counts),
         ]
+
+
+def floats(pixels: Tensor) -> Tensor:
+    """uint8 -> float in [0, 1]."""
+    return pixels.float() / 255
 
 
 def make_judge(pictures: Pictures, deadline: float | None = None) -> Judge:
@@ -140,23 +152,27 @@ def make_judge(pictures: Pictures, deadline: float | None = None) -> Judge:
     target = (max(1, round(width * scale)), max(1, round(height * scale)))
 
     def view(pixels: Bytes) -> Tensor:
-        small = np.stack([_resized(picture, target) for picture in pixels])
-        return torch.from_numpy(small).float() / 255
+        return torch.from_numpy(np.stack([_resized(picture, target) for picture in pixels]))
 
-    train_pixels, train_labels = pictures.part("train")
-    held_pixels, held_labels = pictures.part("held-out")
-    stand_in = len(held_pixels) == 0
-    if stand_in:
-        held_pixels, held_labels = train_pixels, train_labels
-    chosen = streams.permutation(_SEED, "judge held-out", 0, len(held_pixels))
-    train, held_out = view(train_pixels), view(held_pixels[chosen])
+    def seen(which: Part, chosen: Labels) -> Tensor:
+        return torch.cat([view(pictures.take(which, chosen[i : i + _BLOCK])[0]) for i in range(0, len(chosen), _BLOCK)])
+
+    some = pictures.some(_MOST_TRAIN)
+    stand_in = len(pictures.held_out) == 0
+    which: Part = "train" if stand_in else "held-out"
+    chosen = streams.permutation(_SEED, "judge held-out", 0, len(pictures.rows(which)))
+    train, held_out = seen("train", some), seen(which, chosen)
+    train_labels = held_labels = None
+    if pictures.labels is not None:
+        train_labels = pictures.labels[pictures.train[some]]
+        held_labels = pictures.labels[pictures.rows(which)[chosen]]
     size = min(len(held_out), len(train), _MOST)
     classifier, accuracy = None, None
     if train_labels is not None and held_labels is not None and len(pictures.classes) > 1:
         classifier = train_classifier(train, torch.from_numpy(train_labels), len(pictures.classes), deadline)
     if classifier is not None and held_labels is not None:
-        named = classifier.judge(held_out).probabilities.argmax(1)
-        accuracy = _share(named == torch.from_numpy(held_labels[chosen]))
+        named = classifier.judge(floats(held_out)).probabilities.argmax(1)
+        accuracy = _share(named == torch.from_numpy(held_labels))
     draws = 20 if size <= 200 else 5
     return Judge(pictures.name, train, held_out, size, draws, classifier, accuracy, view, stand_in)
 

@@ -28,6 +28,7 @@ def dcgan(
     rate: float = 2e-4,
     batch: int = 64,
     mirror: bool = False,
+    balanced: bool = False,
     images: int = 2_000_000,
 ) -> Recipe:
     """In each round first the discriminator, then the generator on the same z, with the discriminator held still.
@@ -61,5 +62,6 @@ def dcgan(
         ema=EMA(half_life=10_000.0),
         stats_every=20 * batch,
         mirror=mirror,
+        balanced=balanced,
         citation=CITATION,
     )

@@ -40,6 +40,7 @@ def modern(
     batch: int = 64,
     ema: float = 20_000.0,
     mirror: bool = False,
+    balanced: bool = False,
     images: int = 2_000_000,
 ) -> Recipe:
     """RpGAN + R1 + R2 (both weighted ``gamma`` / 2, each ``penalty_every``-th round), on one draw per round.
@@ -77,5 +78,6 @@ def modern(
         ema=EMA(half_life=ema),
         stats_every=20 * batch,
         mirror=mirror,
+        balanced=balanced,
         citation=CITATION,
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ROWS, COLUMNS = 8, 8
 MOST_COLUMNS = 10  # with labels, a column shows one class
 STATISTICS_BATCHES, STATISTICS_BATCH = 8, 64  # for batch norm in the averaged generator
+MOST_LOOKED_AT = 20_000  # pictures among which those of the grid of real ones are found
 
 
 def write_grids(trainer: Trainer, *, real: bool = False) -> str:
@@ -89,7 +90,7 @@ def shares(trainer: Trainer) -> np.ndarray:
     labels = trainer.pictures.labels
     if labels is None:
         raise ValueError("the pictures have no labels")
-    own = labels[~trainer.pictures.held_out]
+    own = labels[trainer.pictures.train]
     return np.bincount(own, minlength=trainer.recipe.classes) / len(own)
 
 
@@ -106,11 +107,14 @@ def _statistics(trainer: Trainer) -> Iterator[tuple[Tensor, Tensor | None]]:
 
 def _real(trainer: Trainer, count: int, columns: int) -> np.ndarray:
     """Real training pictures in the grid's order: with labels, one class a column."""
-    pixels, labels = trainer.pictures.part("train")
-    if trainer.recipe.classes and labels is not None:
-        members = [np.flatnonzero(labels == label) for label in range(columns)]
-        chosen = [members[index % columns] for index in range(count)]
-        return np.stack(
-            [pixels[m[(i // columns) % len(m)]] if len(m) else np.zeros_like(pixels[0]) for i, m in enumerate(chosen)]
-        )
-    return pixels[np.linspace(0, len(pixels) - 1, min(count, len(pixels))).astype(int)]
+    pictures = trainer.pictures
+    if not trainer.recipe.classes or pictures.labels is None:
+        return pictures.take("train", pictures.some(count))[0]
+    places = pictures.some(MOST_LOOKED_AT)
+    labels = pictures.labels[pictures.train[places]]
+    members = [places[labels == label] for label in range(columns)]
+    turns = [(members[index % columns], index // columns) for index in range(count)]
+    chosen = np.array([own[turn % len(own)] if len(own) else -1 for own, turn in turns])
+    pixels = pictures.take("train", chosen)[0]
+    pixels[chosen < 0] = 0
+    return pixels

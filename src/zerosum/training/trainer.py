@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from zerosum import files, streams
 from zerosum.data.loader import Loader
+from zerosum.data.pictures import Pictures
 from zerosum.data.pixels import to_device
-from zerosum.data.prepare import Pictures
 from zerosum.errors import Stopped, UserError
 from zerosum.game.game import Batch, Draw, Player, Stats, Turn, play
 from zerosum.game.schedules import Clock
@@ -102,7 +102,12 @@ class Trainer:
             self.players[name] = Player(net, optimizer, adam.rate)
         self.average = Average(self.generator, self.recipe.ema)
         self.loader = Loader(
-            self.pictures, self.seed, self.device, mirror=self.recipe.mirror, labels=self.recipe.classes > 0
+            self.pictures,
+            self.seed,
+            self.device,
+            mirror=self.recipe.mirror,
+            labels=self.recipe.classes > 0,
+            balanced=self.recipe.balanced,
         )
         self.healthy = torch.ones((), device=self.device)
         self.sums: Stats = {}

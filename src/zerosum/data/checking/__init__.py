@@ -1,0 +1,1 @@
+"""What ``zerosum data check`` looks for and says."""

@@ -1,0 +1,66 @@
+"""Every picture of a source at its wanted size, one after the other, decoded in parallel."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from zerosum.data.decode import upright
+from zerosum.data.fit import Shape, fit
+from zerosum.data.parallel import spread
+from zerosum.data.source import Bytes, Raw, Source, Unreadable
+from zerosum.data.survey import DIGEST, Survey
+
+
+class Row(NamedTuple):
+    """One picture: pixels (C, H, W), their digest, why it is broken (or nothing), whether it was decoded roughly."""
+
+    pixels: Bytes
+    digest: bytes
+    why: str
+    drafted: bool
+
+
+class _Item(NamedTuple):
+    raw: Raw | str  # or why it cannot be read
+    width: int
+    height: int
+
+
+def rows(source: Source, seen: Survey, shape: Shape, start: int = 0) -> Iterator[Row]:
+    """Every picture at its wanted size, in order; broken ones are black and say why."""
+
+    def items() -> Iterator[_Item]:
+        for index in range(start, len(source)):
+            width, height = seen.sizes[index].tolist()
+            try:
+                yield _Item(seen.broken[index] if index in seen.broken else source.read(index), width, height)
+            except Unreadable as error:
+                yield _Item(str(error), width, height)
+
+    encoded = 0 if source.files is None else len(source) - start
+    return spread(partial(_row, shape), items(), encoded, partial(_crashed, shape))
+
+
+def _row(shape: Shape, item: _Item) -> Row:
+    raw = item.raw
+    drafted = False
+    try:
+        if isinstance(raw, str):
+            raise Unreadable(raw)
+        if isinstance(raw, np.ndarray) and raw.shape == (shape.height, shape.width, shape.channels):
+            pixels = np.ascontiguousarray(raw.transpose(2, 0, 1))
+        else:
+            image = upright(raw, shape.least(item.width, item.height))
+            pixels, drafted = fit(image, shape), image.height < item.height
+    except Unreadable as error:
+        return Row(np.zeros(shape.size, dtype=np.uint8), bytes(DIGEST), str(error), False)
+    return Row(pixels, hashlib.blake2b(pixels.tobytes(), digest_size=DIGEST).digest(), "", drafted)
+
+
+def _crashed(shape: Shape, item: _Item) -> Row:
+    return _row(shape, item._replace(raw="the decoder crashed on it"))

@@ -1,0 +1,103 @@
+"""One way to all kinds of data: from what the user named to a ``Source``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from zerosum.data import prepared
+from zerosum.data.cache import cache_folder
+from zerosum.data.readers.archives import archive, is_archive
+from zerosum.data.readers.arrays import arrays
+from zerosum.data.readers.cifar import cifar, is_cifar
+from zerosum.data.readers.digits import digits
+from zerosum.data.readers.download import CATALOGUE, fetch, local
+from zerosum.data.readers.folder import folder
+from zerosum.data.readers.idx import has_idx, idx
+from zerosum.data.readers.labels import is_picture
+from zerosum.data.readers.script import script
+from zerosum.data.readers.shards import is_shards, shard_source
+from zerosum.data.readers.tables import hub, is_table, tables
+from zerosum.data.source import Source
+from zerosum.errors import UserError, did_you_mean
+
+NAMES = ("digits", *CATALOGUE)
+KINDS = (
+    "a folder of pictures, a zip or tar of one, an .npy or .npz file, MNIST's or CIFAR's own files, Parquet, "
+    "tar shards, hf:owner/name, a Python file with source(), or one of the names " + ", ".join(NAMES)
+)
+
+
+def silent(text: str) -> None:
+    """Say nothing."""
+
+
+def find(data: str | Path, root: str | Path | None = None, say: Callable[[str], None] = silent) -> Source:
+    """Find the pictures that ``data`` names.
+
+    Args:
+        data: a path, an address, or a name of ``NAMES``.
+        root: folder with local copies of named data; then ``ZEROSUM_DATA``; only then a download.
+        say: is told what is downloaded.
+
+    Raises:
+        UserError: nothing of that name, nothing in it, or a file that is damaged.
+    """
+    text = str(data)
+    roots = [Path(place) for place in (root, os.environ.get("ZEROSUM_DATA")) if place]
+    if text == "digits":
+        return digits()
+    if text in CATALOGUE and not Path(text).exists():
+        return read(local(text, roots) or fetch(text, cache_folder(), say))
+    if text.startswith("hf:"):
+        return hub(text.removeprefix("hf:"))
+    if re.match(r"[a-z0-9]+://", text) or ("{" in text and not Path(text).exists()):
+        if not is_shards(text):
+            raise UserError(
+                f"{text} is no address of tar shards: expected something such as s3://bucket/train-{{000..099}}.tar."
+            )
+        return shard_source(text)
+    path = next((place for place in _places(text, roots) if place.exists()), None)
+    if path is None:
+        hint = did_you_mean(text, NAMES) if Path(text).name == text else ""
+        raise UserError(f"There is no data named '{text}'{hint}: give {KINDS}.")
+    return read(path)
+
+
+def read(path: Path) -> Source:
+    """The source at a path that is there.
+
+    Raises:
+        UserError: it is no data that zerosum knows, or it is damaged.
+    """
+    if prepared.is_prepared(path):
+        return prepared.source(path)
+    if is_cifar(path):
+        return cifar(path)
+    if path.is_dir():
+        if has_idx(path):
+            return idx(path)
+        if is_table(path):
+            return tables(path)
+        return shard_source(str(path)) if is_shards(str(path)) else folder(path)
+    name = path.name.lower()
+    if is_archive(path):
+        return archive(path)
+    if path.suffix.lower() in (".npy", ".npz"):
+        return arrays(path)
+    if re.search(r"[-.]idx\d-ubyte", name):
+        return idx(path)
+    if is_table(path):
+        return tables(path)
+    if path.suffix == ".py":
+        return script(path)
+    what = "one picture: give the folder that holds the pictures" if is_picture(name) else f"no data: give {KINDS}"
+    raise UserError(f"{path} is {what}.")
+
+
+def _places(text: str, roots: Sequence[Path]) -> list[Path]:
+    """Where a path may lie: as it is, then below the roots."""
+    path = Path(text).expanduser()
+    return [path] if path.is_absolute() else [path, *(root / path for root in roots)]

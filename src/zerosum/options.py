@@ -1,0 +1,149 @@
+"""What may be typed: one dataclass for each command, whose fields and comments are the options and their help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+TRAIN_LINE = "Train a GAN on your pictures; the same command again goes on where it stopped."
+TRAIN = f"""{TRAIN_LINE}
+
+  zerosum train digits                       handwritten digits, in minutes on a laptop
+  zerosum train ./photos --for 2h            your own pictures, for two hours
+  zerosum train ./photos --resolution 64 -n  say what would be done, and why
+  zerosum train ./mnist --recipe dcgan --set width=32 --set players.critic.optimizer.rate=1e-4
+"""
+
+SAMPLE_LINE = "Make pictures with a trained generator; picture n depends on seed n alone."
+SAMPLE = f"""{SAMPLE_LINE}
+
+  zerosum sample runs/001-digits-modern --seeds 0-63 -o grid.png
+  zerosum sample runs/001-digits-modern --label 3
+"""
+
+
+@dataclass(frozen=True)
+class Train:
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+    """A folder, a zip or tar, .npz, MNIST's or CIFAR's files, Parquet, tar shards, hf:owner/name, a .py, or a name."""
+    recipe: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"
+    """dcgan or modern; auto chooses and says why."""
+    out: Annotated[str | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = None
+    """The run's folder. Without it: the newest unfinished run of the same kind in runs/, or a new one."""
+    images: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Stop after the critic has seen so many real pictures."""
+    time: Annotated[str | None, tyro.conf.arg(name="for", metavar="TIME")] = None
+    """Stop after this time instead, such as 60s, 5m or 2h."""
+    resolution: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None
+    """Size of the pictures, such as 64 or 256x384 (width x height)."""
+    seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Everything random follows from this number."""
+    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"
+    """auto, cpu, cuda or mps."""
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    """What happens to pictures of other proportions: the centre is kept, a white ground is added, or they change."""
+    broken: Literal["skip", "stop"] = "skip"
+    """Pictures that cannot be read are left out and listed in the run's data.json, or nothing is done."""
+    data_root: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Where copies of mnist, fashion-mnist and cifar10 lie; otherwise ZEROSUM_DATA, and only then a download."""
+    set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME=VALUE")] = ()
+    """A dial of the recipe (width=64) or a field of it (players.critic.optimizer.beta1=0); may be repeated."""
+    fork: Annotated[str | None, tyro.conf.arg(metavar="NEW")] = None
+    """Copy the state of --out to this new folder and go on there with the settings given here."""
+    dry_run: Annotated[bool, tyro.conf.arg(aliases=["-n"]), tyro.conf.FlagCreatePairsOff] = False
+    """Print the resolved recipe and the reason of each automatic choice, and do nothing."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """A run's folder or a snapshot file."""
+    seeds: Annotated[str, tyro.conf.arg(metavar="LIST")] = "0-63"
+    """Which pictures, such as 0-63 or 0,1,4-9."""
+    out: Annotated[str | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = None
+    """The PNG to write. Without it: sample.png in the run's folder."""
+    label: Annotated[str | None, tyro.conf.arg(metavar="CLASS")] = None
+    """Make pictures of this class only (a name or a number)."""
+    truncation: float = 1.0
+    """Below 1: less variety, more typical pictures."""
+
+
+CHECK_LINE = "Look at data before training: what is there, what is wrong, and what training would do about it."
+CHECK = f"""{CHECK_LINE}
+
+  zerosum data check ./photos
+  zerosum data check photos.zip --json findings.json -o sheet.png
+"""
+
+PREPARE_LINE = "Decode pictures once to one size; train does this by itself, into a cache."
+PREPARE = f"""{PREPARE_LINE}
+
+  zerosum data prepare ./photos --resolution 64 -o photos-64    and then: zerosum train photos-64
+"""
+
+
+@dataclass(frozen=True)
+class Check:
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+    """What train takes: a folder, an archive, a file, an address or a name."""
+    json: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write everything that was found to this file."""
+    out: Annotated[str | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = None
+    """Write a sheet of the pictures to this PNG."""
+    data_root: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Where copies of named data lie."""
+
+
+@dataclass(frozen=True)
+class Prepare:
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+    """What train takes: a folder, an archive, a file, an address or a name."""
+    resolution: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None
+    """Size of the pictures, such as 64 or 256x384 (width x height); without it the size that train would choose."""
+    channels: Literal["auto", "1", "3", "4"] = "auto"
+    """1 grey, 3 colour, 4 colour and transparency; auto: grey if all are, otherwise 3."""
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    """What happens to pictures of other proportions: the centre is kept, a white ground is added, or they change."""
+    broken: Literal["skip", "stop"] = "skip"
+    """Pictures that cannot be read are left out and listed, or nothing is done."""
+    out: Annotated[str | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = None
+    """The folder to write, which train takes as data. Without it: the cache, where train finds it."""
+    data_root: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Where copies of named data lie."""
+
+
+DATA_LINE = "check: look at data before training; prepare: decode it once."
+DESCRIPTION = """Train GANs on your own pictures, know whether the result is any good, and ship it.
+
+  zerosum train digits              handwritten digits that no one wrote, in minutes
+  zerosum data check ./photos       what is there, and what training would do about it
+  zerosum train ./photos --for 2h   your own pictures
+  zerosum sample runs/001-digits-modern --seeds 0-63 -o grid.png
+"""
+
+
+Command = Train | Sample | Check | Prepare
+
+
+def parse(given: list[str]) -> Command:
+    """The command that was given; exits with 2 and a hint where it is none, with 0 after ``--help``."""
+    # a command's own help has its examples, the overview a line each
+    about = {"train": TRAIN_LINE, "sample": SAMPLE_LINE, "check": CHECK_LINE, "prepare": PREPARE_LINE}
+    whole = {"train": TRAIN, "sample": SAMPLE, "check": CHECK, "prepare": PREPARE}
+    for name in given[: 2 if given[:1] == ["data"] else 1]:
+        about[name] = whole.get(name, "")
+    data = (
+        Annotated[Check, tyro.conf.subcommand("check", description=about["check"])]
+        | Annotated[Prepare, tyro.conf.subcommand("prepare", description=about["prepare"])]
+    )
+    return tyro.cli(
+        Annotated[Train, tyro.conf.subcommand("train", description=about["train"])]
+        | Annotated[Sample, tyro.conf.subcommand("sample", description=about["sample"])]
+        | Annotated[data, tyro.conf.subcommand("data", description=DATA_LINE)],
+        prog="zerosum",
+        description=DESCRIPTION,
+        args=given,
+        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes),
+    )
