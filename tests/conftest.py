@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,14 @@ def shapes(count: int, size: int = 12, classes: int = 3) -> tuple[np.ndarray, np
         row, column = 1 + 3 * int(label), random.integers(1, size - 5)
         pixels[index, row : row + 3, column : column + 4] = random.integers(180, 255)
     return pixels, labels
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or fills the user's own cache, processes that tests start included."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZEROSUM_CACHE", str(tmp_path_factory.mktemp("zerosum-cache")))
+        yield
 
 
 @pytest.fixture

@@ -32,7 +32,10 @@ ORDER = [  # a room may import only rooms above it
     "interrupt",
     "advice",
     "plan",
+    "tracking",
     "looking",
+    "evaluate",
+    "compare",
     "resuming",
     "launch",
     "progress",
@@ -118,6 +121,8 @@ def test_public_names() -> None:
 OPTIONS = {
     "train": "data recipe out images time resolution seed device fit broken data_root set fork dry_run",
     "sample": "run seeds out label truncation",
+    "evaluate": "target against metrics draws weights which device json data_root",
+    "compare": "runs plot out",
     "data check": "data json out data_root",
     "data prepare": "data resolution channels fit broken out data_root",
 }

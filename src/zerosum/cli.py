@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zerosum.errors import Stopped, UserError
 from zerosum.interrupt import Interrupt, Interrupted
-from zerosum.options import Check, Prepare, Sample, Train, parse
+from zerosum.options import Check, Compare, Evaluate, Prepare, Sample, Train, parse
 
 ON_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 
@@ -25,9 +25,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         command = parse(given)
-        if isinstance(command, Train):
-            return _train(command)
-        return _sample(command) if isinstance(command, Sample) else _data(command)
+        match command:
+            case Train():
+                return _train(command)
+            case Sample():
+                return _sample(command)
+            case Evaluate():
+                return _evaluate(command)
+            case Compare():
+                return _compare(command)
+            case _:
+                return _data(command)
     except UserError as error:
         _complain(str(error))
         return 2
@@ -112,6 +120,57 @@ def _sample(command: Sample) -> int:
         raise UserError(f"{path} is not possible: the sheet is written as PNG, give a name that ends in .png.")
     files.write(path, sample_sheet(generator, seeds, command.label, command.truncation))
     _say(f"{len(seeds)} pictures: {path}")
+    return 0
+
+
+def _evaluate(command: Evaluate) -> int:
+    from zerosum.allocator import tune_allocator
+
+    tune_allocator()
+    from zerosum import files
+    from zerosum.advice import best_device
+    from zerosum.evaluate import evaluate, table
+    from zerosum.metrics.protocols import CATALOGUE
+
+    if command.target == "list":
+        for protocol in CATALOGUE.values():
+            _say(f"{protocol.name:20}{protocol.detector:12}{protocol.fake:>7,} samples  {protocol.about}")
+        return 0
+    if command.against is None:
+        raise UserError("--against DATA is needed: the real pictures to compare with.")
+    with Interrupt():
+        values = evaluate(
+            command.target,
+            command.against,
+            command.metrics,
+            draws=command.draws,
+            weights_files=[Path(name) for name in command.weights],
+            which=command.which,
+            device=best_device() if command.device == "auto" else command.device,
+            data_root=command.data_root,
+            say=_say,
+        )
+    _say("\n".join(table(values)))
+    if command.json:
+        files.write_json(Path(command.json), [value.record() for value in values])
+        _say(f"Everything: {command.json}")
+    return 0
+
+
+def _compare(command: Compare) -> int:
+    from zerosum import files
+    from zerosum.compare import compare, plot, table
+
+    groups, rows = compare(command.runs)
+    _say("\n".join(table(groups, rows)))
+    if command.plot or command.out:
+        keys = [row.key for row in rows if command.plot in (None, row.key[0])]
+        if not keys:
+            known = sorted({row.key[0] for row in rows})
+            raise UserError(f"No run has a metric '{command.plot}': there are {', '.join(known)}.")
+        path = Path(command.out or "compare.svg")
+        files.write(path, plot(groups, keys[0]).encode())
+        _say(f"{keys[0][0]} ({keys[0][1]}): {path}")
     return 0
 
 

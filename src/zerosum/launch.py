@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from zerosum import files
+from zerosum.data.cache import cache_folder
 from zerosum.data.pictures import Pictures
 from zerosum.data.prepare import Progress
 from zerosum.data.prepare import silent as unseen
@@ -23,7 +24,8 @@ from zerosum.plan import Broken, Fit, Plan, Request, make_plan
 from zerosum.recipe import Recipe, RecipeFunction
 from zerosum.resuming import agree, contents, numbered, usable
 from zerosum.resuming import fork as copy
-from zerosum.run import Run
+from zerosum.run import TRACKED, Run
+from zerosum.tracking import Tracker
 from zerosum.training import checkpoint, saving
 from zerosum.training.trainer import Budget, Choices, Trainer, Watcher
 from zerosum.training.trainer import train as train_rounds
@@ -138,7 +140,7 @@ class _Session:
                 deadline=self._training_deadline(),
                 stop=lambda: self.interrupt.asked,
                 fixed=self._fix,
-                watchers=self.watchers,
+                watchers=(Tracker(self.run, self.pictures, self.content["choices"]["device"]), *self.watchers),
             )
         if self.interrupt.asked or not outcome.done:
             why = "as asked" if self.interrupt.asked else "the time is up"
@@ -208,7 +210,9 @@ class _Session:
         figures = judge(
             self.run, self.pictures, deadline=self._classifier_deadline(), device=trainer.device, say=self.say
         )
-        files.keep_lines(self.run.metrics, lambda line: line.get("images") != trainer.images)  # of a crash just here
+        files.keep_lines(  # those of a crash just here are made again
+            self.run.metrics, lambda line: line.get("images") != trainer.images or line.get("protocol") == TRACKED
+        )
         for figure in figures:
             files.append_line(self.run.metrics, {"images": trainer.images, **record(figure)})
         if done:
@@ -229,7 +233,7 @@ def judge(
 
     A classifier that could not be trained by ``deadline`` (of ``time.monotonic``) is left out.
     """
-    examiner = make_judge(pictures, deadline)
+    examiner = make_judge(pictures, cache_folder(), deadline)
     if pictures.classes and examiner.classifier is None:
         say("There is no time left to train the judge's classifier: pixels alone are compared.")
     generator = load(run, device=str(device))

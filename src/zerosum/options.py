@@ -114,6 +114,53 @@ class Prepare:
     """Where copies of named data lie."""
 
 
+EVALUATE_LINE = "Measure a run, a model file or anyone's pictures against data, by named protocols."
+EVALUATE = f"""{EVALUATE_LINE}
+
+  zerosum evaluate runs/001-mnist-modern --against mnist --metrics fd_classifier10k prdc1k_classifier
+  zerosum evaluate ./generated --against ./photos --metrics fid50k_full kid50k_full --json numbers.json
+  zerosum evaluate list                          what each name means, and what it needs
+"""
+
+COMPARE_LINE = "Runs side by side over their seeds, and whether a difference is more than chance."
+COMPARE = f"""{COMPARE_LINE}
+
+  zerosum compare runs/001-digits-dcgan runs/002-digits-dcgan runs/003-digits-modern runs/004-digits-modern
+"""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    target: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|FOLDER|FILE")]
+    """A run's folder, a .safetensors file, or pictures as train takes them; list explains the metrics."""
+    against: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
+    """The real pictures, as train takes them. Without it: those that the run was trained on are asked for."""
+    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("fd_random10k", "prdc1k_random")
+    """Names of protocols; zerosum evaluate list prints them."""
+    draws: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """Repeat with other samples, for a confidence interval."""
+    weights: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE ...")] = ()
+    """Files of detectors' weights, by their published names; otherwise the cache, otherwise a download."""
+    which: Literal["ema", "raw"] = "ema"
+    """The averaged weights of a run, or the raw ones."""
+    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"
+    """auto, cpu, cuda or mps."""
+    json: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write the values with everything that they were made with to this file."""
+    data_root: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Where copies of named data lie."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...")]
+    """Folders of runs; those that differ in nothing but the seed are taken together."""
+    plot: Annotated[str | None, tyro.conf.arg(metavar="METRIC")] = None
+    """Draw this metric over the images seen, to --out."""
+    out: Annotated[str | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = None
+    """The SVG to write. Without it: compare.svg."""
+
+
 DATA_LINE = "check: look at data before training; prepare: decode it once."
 DESCRIPTION = """Train GANs on your own pictures, know whether the result is any good, and ship it.
 
@@ -124,14 +171,28 @@ DESCRIPTION = """Train GANs on your own pictures, know whether the result is any
 """
 
 
-Command = Train | Sample | Check | Prepare
+Command = Train | Sample | Evaluate | Compare | Check | Prepare
 
 
 def parse(given: list[str]) -> Command:
     """The command that was given; exits with 2 and a hint where it is none, with 0 after ``--help``."""
     # a command's own help has its examples, the overview a line each
-    about = {"train": TRAIN_LINE, "sample": SAMPLE_LINE, "check": CHECK_LINE, "prepare": PREPARE_LINE}
-    whole = {"train": TRAIN, "sample": SAMPLE, "check": CHECK, "prepare": PREPARE}
+    about = {
+        "train": TRAIN_LINE,
+        "sample": SAMPLE_LINE,
+        "evaluate": EVALUATE_LINE,
+        "compare": COMPARE_LINE,
+        "check": CHECK_LINE,
+        "prepare": PREPARE_LINE,
+    }
+    whole = {
+        "train": TRAIN,
+        "sample": SAMPLE,
+        "evaluate": EVALUATE,
+        "compare": COMPARE,
+        "check": CHECK,
+        "prepare": PREPARE,
+    }
     for name in given[: 2 if given[:1] == ["data"] else 1]:
         about[name] = whole.get(name, "")
     data = (
@@ -141,6 +202,8 @@ def parse(given: list[str]) -> Command:
     return tyro.cli(
         Annotated[Train, tyro.conf.subcommand("train", description=about["train"])]
         | Annotated[Sample, tyro.conf.subcommand("sample", description=about["sample"])]
+        | Annotated[Evaluate, tyro.conf.subcommand("evaluate", description=about["evaluate"])]
+        | Annotated[Compare, tyro.conf.subcommand("compare", description=about["compare"])]
         | Annotated[data, tyro.conf.subcommand("data", description=DATA_LINE)],
         prog="zerosum",
         description=DESCRIPTION,

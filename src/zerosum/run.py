@@ -26,6 +26,7 @@ FORMAT = 1
 PARTS = ("resolved", "seed", "data", "budget", "choices", "versions")
 KEPT_STATES = 2
 KEPT_SNAPSHOTS = 10  # between the first and the last
+TRACKED = "track500"  # the protocol of the tracking metric
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,21 @@ class Run:
         for path in self.folder.rglob(f"{files.TEMPORARY}*"):
             path.unlink(missing_ok=True)
 
+    def best(self) -> int | None:
+        """Images of the snapshot with the best tracking metric (averaged weights), or None."""
+        found = [
+            (value, images)
+            for line in files.read_lines(self.metrics)
+            if line.get("protocol") == TRACKED and line.get("weights") == "ema"
+            for value, images in [(line.get("value"), line.get("images"))]
+            if isinstance(value, float) and isinstance(images, int)
+        ]
+        return min(found)[1] if found else None
+
     def thin_snapshots(self) -> None:
-        """Keep the first and the last model and ten spread between them."""
+        """Keep the first, the last and the best model, and ten spread between them."""
         found = self.snapshots()
+        best = self.best()
         inner = found[1:-1]
         if len(inner) <= KEPT_SNAPSHOTS:
             return
@@ -147,7 +160,7 @@ class Run:
         wanted = [images[0] + span * (index + 1) / (KEPT_SNAPSHOTS + 1) for index in range(KEPT_SNAPSHOTS)]
         kept = {min(inner, key=lambda path: abs(int(path.stem) - target)) for target in wanted}
         for path in inner:
-            if path not in kept:
+            if path not in kept and int(path.stem) != best:
                 path.unlink(missing_ok=True)
 
 

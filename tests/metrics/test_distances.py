@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zerosum.metrics.distances import nearest, neighbour_measures
+from zerosum.metrics.neighbours import nearest, neighbour_measures
 
 
 def gaussian(count, width, seed):

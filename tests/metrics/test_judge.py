@@ -27,8 +27,13 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def judge(digits):
-    return make_judge(digits)
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def judge(digits, cache):
+    return make_judge(digits, cache)
 
 
 def measure(judge, samples):
@@ -150,9 +155,9 @@ def pictures_of(count, width, height, channels=1, labels=None, size=(16, 16)):
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_pictures_without_labels(channels):
+def test_pictures_without_labels(channels, tmp_path):
     pictures = pictures_of(130, 9, 6, channels)
-    judge = make_judge(pictures)
+    judge = make_judge(pictures, tmp_path)
     assert judge.classifier is None
     assert judge.accuracy is None
     assert judge.train.shape == (117, channels, 6, 9)
@@ -160,22 +165,22 @@ def test_pictures_without_labels(channels):
     assert [figure.metric for figure in figures] == [*DRAWN, "nearest", "near_copies"]
 
 
-def test_one_class_needs_no_classifier():
-    judge = make_judge(pictures_of(120, 6, 6, labels=np.zeros(120, dtype=np.int64)))
+def test_one_class_needs_no_classifier(tmp_path):
+    judge = make_judge(pictures_of(120, 6, 6, labels=np.zeros(120, dtype=np.int64)), tmp_path)
     assert judge.classifier is None
 
 
-def test_large_pictures_are_looked_at_small():
-    judge = make_judge(pictures_of(6, 100, 50, size=(64, 32)))
+def test_large_pictures_are_looked_at_small(tmp_path):
+    judge = make_judge(pictures_of(6, 100, 50, size=(64, 32)), tmp_path)
     assert judge.train.shape == (6, 1, 16, 32)
 
 
 @pytest.mark.parametrize("count", [12, 60, 99])
 @pytest.mark.parametrize("labelled", [True, False])
-def test_under_a_hundred_pictures_the_training_pictures_stand_in(count, labelled):
+def test_under_a_hundred_pictures_the_training_pictures_stand_in(count, labelled, tmp_path):
     labels = np.arange(count) % 2 if labelled else None
     pictures = pictures_of(count, 8, 8, labels=labels)
-    judge = make_judge(pictures)
+    judge = make_judge(pictures, tmp_path)
     assert judge.size == count
     figures = measure(judge, noise(judge.samples, 1, 16, 16))
     assert (len(figures) == 6) == (not labelled)
@@ -188,12 +193,12 @@ def test_under_a_hundred_pictures_the_training_pictures_stand_in(count, labelled
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_a_handful_of_pictures_does_not_end_in_a_traceback(count):
-    judge = make_judge(pictures_of(count, 8, 8))
+def test_a_handful_of_pictures_does_not_end_in_a_traceback(count, tmp_path):
+    judge = make_judge(pictures_of(count, 8, 8), tmp_path)
     assert all(math.isfinite(figure.value) for figure in judge.measure(noise(judge.samples, 1, 16, 16)))
 
 
-def test_without_time_for_the_classifier_pixels_are_compared(digits):
-    judge = make_judge(digits, deadline=time.monotonic())
+def test_without_time_for_the_classifier_pixels_are_compared(digits, tmp_path):
+    judge = make_judge(digits, tmp_path, deadline=time.monotonic())
     assert judge.classifier is None
     assert {figure.features for figure in judge.measure(digits.take("train")[0][: judge.samples])} == {"pixels"}

@@ -7,28 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from zerosum import streams
 from zerosum.data.pictures import Part, Pictures
-from zerosum.data.source import Bytes, Labels
-from zerosum.metrics.classifier import Classifier, Judgement, train_classifier
-from zerosum.metrics.distances import Coverage, nearest, neighbour_measures
+from zerosum.data.source import Bytes
+from zerosum.metrics.classifier import Classifier, Judgement
+from zerosum.metrics.detectors.own import BLOCK, MOST_TRAIN, own_classifier, shrunk, small, view_size
+from zerosum.metrics.neighbours import Coverage, nearest, neighbour_measures
 
 K = 5
 CONFIDENT = 0.9
 NEAR_COPY = 0.5  # nearer to a training picture than this share of the held-out pictures' median distance
-_LARGEST_VIEW = 32
 _MOST = 500
 _MOST_CLASSIFIED = 10_000
-_MOST_TRAIN = 60_000  # a larger set is represented by so many
 _SEED = 20140610
-_BLOCK = 10_000
 
 
 class Figure(NamedTuple):
@@ -78,7 +76,7 @@ class Judge:
 
     def _nearest(self, train: Tensor, points: Tensor) -> Tensor:
         """Distance from each point to the nearest training picture; the pictures become floats a block at a time."""
-        found = [nearest(to=floats(block), points=points) for block in train.split(_BLOCK)]
+        found = [nearest(to=floats(block), points=points) for block in train.split(BLOCK)]
         return torch.stack(found).min(dim=0).values
 
     def _figure(self, metric: str, value: float, real: float, features: str, counts: tuple[int, int]) -> Figure:
@@ -141,47 +139,31 @@ def floats(pixels: Tensor) -> Tensor:
     return pixels.float() / 255
 
 
-def make_judge(pictures: Pictures, deadline: float | None = None) -> Judge:
-    """Build the judge of a data set; trains the classifier if there are labels (a few seconds).
+def make_judge(pictures: Pictures, cache: Path, deadline: float | None = None) -> Judge:
+    """Build the judge of a data set; trains the data's own classifier if there are labels (a few seconds).
 
     With under 100 pictures nothing is held out, and the training pictures stand in (the run says so). A classifier
     that is not ready by ``deadline`` (of ``time.monotonic``) is left out.
     """
-    width, height = pictures.source_size
-    scale = min(1.0, _LARGEST_VIEW / max(width, height))
-    target = (max(1, round(width * scale)), max(1, round(height * scale)))
-
-    def view(pixels: Bytes) -> Tensor:
-        return torch.from_numpy(np.stack([_resized(picture, target) for picture in pixels]))
-
-    def seen(which: Part, chosen: Labels) -> Tensor:
-        return torch.cat([view(pictures.take(which, chosen[i : i + _BLOCK])[0]) for i in range(0, len(chosen), _BLOCK)])
-
-    some = pictures.some(_MOST_TRAIN)
+    size = view_size(pictures)
     stand_in = len(pictures.held_out) == 0
     which: Part = "train" if stand_in else "held-out"
     chosen = streams.permutation(_SEED, "judge held-out", 0, len(pictures.rows(which)))
-    train, held_out = seen("train", some), seen(which, chosen)
-    train_labels = held_labels = None
-    if pictures.labels is not None:
-        train_labels = pictures.labels[pictures.train[some]]
-        held_labels = pictures.labels[pictures.rows(which)[chosen]]
-    size = min(len(held_out), len(train), _MOST)
-    classifier, accuracy = None, None
-    if train_labels is not None and held_labels is not None and len(pictures.classes) > 1:
-        classifier = train_classifier(train, torch.from_numpy(train_labels), len(pictures.classes), deadline)
-    if classifier is not None and held_labels is not None:
-        named = classifier.judge(floats(held_out)).probabilities.argmax(1)
-        accuracy = _share(named == torch.from_numpy(held_labels))
-    draws = 20 if size <= 200 else 5
-    return Judge(pictures.name, train, held_out, size, draws, classifier, accuracy, view, stand_in)
-
-
-def _resized(picture: Bytes, size: tuple[int, int]) -> Bytes:
-    """(C, H, W) uint8 -> (C, h, w) uint8 by Pillow's box filter, channel by channel."""
-    if picture.shape[1:] == (size[1], size[0]):
-        return picture
-    return np.stack([np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX)) for plane in picture])
+    train, held_out = small(pictures, "train", pictures.some(MOST_TRAIN), size), small(pictures, which, chosen, size)
+    count = min(len(held_out), len(train), _MOST)
+    labelled = pictures.labels is not None and len(pictures.classes) > 1
+    own = own_classifier(pictures, cache, deadline) if labelled else None
+    return Judge(
+        name=pictures.name,
+        train=train,
+        held_out=held_out,
+        size=count,
+        draws=20 if count <= 200 else 5,
+        classifier=None if own is None else own.net,
+        accuracy=None if own is None else own.accuracy,
+        view=lambda pixels: shrunk(torch.from_numpy(pixels), size),
+        stand_in=stand_in,
+    )
 
 
 def _mean(measures: list[Coverage]) -> Coverage:

@@ -65,6 +65,7 @@ class Moment(NamedTuple):
     images: int
     budget: int
     saved: str | None
+    since: int = 0  # images at the moment before
 
 
 Watcher = Callable[[Moment], None]
@@ -260,7 +261,7 @@ def train(
             saving.write_state(trainer)
             saved_at = now
         for watcher in watchers:
-            watcher(Moment(line, trainer.images, known.images, saved))
+            watcher(Moment(line, trainer.images, known.images, saved, last))
         flushed = time.monotonic()  # what was just written is not charged to the next rounds' speed
         trainer.seconds += flushed - now
         last = trainer.images
