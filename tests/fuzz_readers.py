@@ -15,6 +15,7 @@ import json
 import lzma
 import pickle
 import resource
+import shutil
 import struct
 import sys
 import tarfile
@@ -126,8 +127,9 @@ def attempt(name: str, content: bytes, folder: Path) -> str:
         except Unreadable:
             return "refused"
         return "read" if pixels.shape[:2] == (seen.height, seen.width) else "another size than announced"
+    shutil.rmtree(folder)
     path = folder / name
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True)
     path.write_bytes(content)
     inside = path.parent != folder
     if name == "shards/train-0.tar":
@@ -159,13 +161,14 @@ def main() -> int:
     slowest, failures = 0.0, 0
     everything = [content for contents in files.values() for content in contents]
     with tempfile.TemporaryDirectory() as place:
+        (Path(place) / "files").mkdir()
         for number in range(given.inputs):
             name = kinds[number % len(kinds)]
             content = files[name][int(random.integers(len(files[name])))]
             content = damage(content, everything[int(random.integers(len(everything)))], random)
             began = time.monotonic()
             try:
-                outcome = attempt(name, content, Path(place))
+                outcome = attempt(name, content, Path(place) / "files")
             except Exception:
                 outcome = "FAILED"
                 failures += 1

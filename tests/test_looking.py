@@ -110,7 +110,7 @@ def test_a_changed_folder_is_named_and_another_data_set(photos: Path, tmp_path: 
         (["prepare", "PHOTOS", "--resolution", "0"], "sides are 1 to"),
         (["prepare", "PHOTOS", "--resolution", "wide"], "resolution"),
         (["prepare", "PHOTOS", "--broken", "stop"], "broken.jpg"),
-        (["prepare", "PHOTOS", "-o", "PHOTOS"], "not prepared by zerosum"),
+        (["prepare", "PHOTOS", "-o", "PHOTOS"], "holds something else"),
     ],
 )
 def test_mistakes_end_in_a_sentence(

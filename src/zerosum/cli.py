@@ -43,8 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
         _complain(str(error))
         return 1
     except (KeyboardInterrupt, Interrupted):
-        _complain("stopped before there was anything to save")
-        return 0 if given[:1] == ["train"] else 1
+        prepared = given[:2] == ["data", "prepare"]
+        _complain("stopped: the same command goes on" if prepared else "stopped before there was anything to save")
+        return 0 if given[:1] == ["train"] or prepared else 1
     except OSError as error:
         if error.errno not in ON_DISK:
             raise
@@ -179,6 +180,8 @@ def _data(command: Check | Prepare) -> int:
     from zerosum.looking import check_data, prepare_data
     from zerosum.progress import Screen
 
+    if isinstance(command, Check) and command.out and Path(command.out).suffix.lower() != ".png":
+        raise UserError(f"{command.out} is not possible: the sheet is written as PNG, give a name that ends in .png.")
     with Interrupt(), Screen() as screen:
         if isinstance(command, Prepare):
             pictures, folder = prepare_data(

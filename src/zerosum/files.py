@@ -147,7 +147,11 @@ def locked(folder: Path) -> Iterator[None]:
                 import fcntl
 
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+                raise UserError(
+                    f"{folder} cannot be locked ({error.strerror}): choose a folder on another disk."
+                ) from None
             raise InUse(
                 f"{folder} is in use by another zerosum process: wait for it, stop it, or name another run with --out."
             ) from None

@@ -15,7 +15,6 @@ from zerosum.data.pictures import Pictures
 from zerosum.data.prepare import Progress, cache_of, prepare
 from zerosum.data.prepare import silent as unseen
 from zerosum.data.survey import survey
-from zerosum.errors import UserError
 from zerosum.plan import Broken, Fit
 
 
@@ -55,9 +54,7 @@ def prepare_data(
     seen = survey(source, cache_folder())
     (width, height), most = size_for(source, seen, resolution)
     shape = Shape(width, height, most if channels == "auto" else int(channels), fit)
-    folder = Path(out) if out else cache_of(source, seen, shape, cache_folder())
-    if out and folder.exists() and not prepared.is_prepared(folder) and (folder.is_file() or any(folder.iterdir())):
-        raise UserError(f"{folder} is there already and was not prepared by zerosum: name another folder with --out.")
+    folder = Path(out).resolve() if out else cache_of(source, seen, shape, cache_folder())
     pictures = prepare(source, seen, shape, broken=broken, out=folder, progress=progress)
     if pictures.skipped:
         say(f"{len(pictures.skipped):,} pictures cannot be read and are left out: {folder / prepared.MANIFEST}")

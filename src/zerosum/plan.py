@@ -118,6 +118,8 @@ def make_plan(request: Request, say: Callable[[str], None] = print) -> Plan:
         recipe = change(recipe, path, text)
     if request.images is not None:
         recipe = change(recipe, "images", str(request.images))
+    if recipe.balanced and source.labels is None:
+        raise UserError("balanced=true is not possible: the pictures have no labels (use class folders).")
     if recipe.classes and (source.labels is None or recipe.classes != len(source.classes)):
         have = f"{len(source.classes)} classes" if source.labels is not None else "no labels"
         raise UserError(f"classes={recipe.classes} is not possible: the pictures have {have}.")

@@ -15,6 +15,7 @@ import torch
 
 from zerosum import __version__, files
 from zerosum.data.pictures import Pictures
+from zerosum.data.streamed import Streamed
 from zerosum.errors import UserError
 from zerosum.plan import Plan
 from zerosum.recipe import JSON, describe
@@ -32,11 +33,21 @@ def contents(plan: Plan, pictures: Pictures) -> dict[str, Any]:
         "set": plan.fields,
         "resolved": describe(plan.recipe),
         "seed": plan.seed,
-        "data": {"name": pictures.name, "identity": pictures.identity, "pictures": len(pictures)},
+        "data": {
+            "name": pictures.name,
+            "identity": pictures.identity,
+            "pictures": len(pictures),
+            "order": order_of(pictures),
+        },
         "budget": {"images": None if plan.seconds else plan.recipe.images, "since": 0, "seconds": plan.seconds},
         "choices": asdict(plan.choices),
         "versions": versions(),
     }
+
+
+def order_of(pictures: Pictures) -> str:
+    """How the order of the pictures is made: of all of them, or window by window."""
+    return "windows" if isinstance(pictures.pixels, Streamed) else "whole"
 
 
 def versions() -> dict[str, JSON]:
@@ -67,7 +78,8 @@ def numbered(content: Mapping[str, Any]) -> Run:
     for run in runs_in(folder):
         with contextlib.suppress(UserError):
             old = run.read()
-            same = not any(differences(old[key], content[key]) for key in ("resolved", "seed", "data"))
+            same = not any(differences(old[key], content[key]) for key in ("resolved", "seed"))
+            same = same and old["data"]["identity"] == content["data"]["identity"]
             if same and old["budget"]["seconds"] == content["budget"]["seconds"] and run.finished_at() is None:
                 return run
     return next_run(folder, content["data"]["name"], content["recipe"])
@@ -99,7 +111,9 @@ def agree(run: Run, plan: Plan, new: Mapping[str, Any], say: Callable[[str], Non
     old = run.read()
     found = differences({**old["resolved"], "images": 0}, {**new["resolved"], "images": 0})
     found += differences(old["seed"], new["seed"], "seed")
-    found += differences(old["data"]["identity"], new["data"]["identity"], "data")
+    if old["data"]["identity"] != new["data"]["identity"]:
+        then, now = (f"{data['pictures']:,} pictures of {data['name']}" for data in (old["data"], new["data"]))
+        found.append(f"data: {then} -> {now}, not the same ones")
     if found:
         raise UserError(
             f"{run.folder} was started with other settings: {'; '.join(found)}. Use the same ones, another --out, or "
@@ -125,6 +139,8 @@ def agree(run: Run, plan: Plan, new: Mapping[str, Any], say: Callable[[str], Non
     if end is not None and budget is not None and end >= budget:
         say(f"{run.folder} is finished ({end:,} images): --images with a larger number goes on.")
         return None
+    if old["data"].get("order") != new["data"]["order"]:
+        say("This run goes on with its pictures in another order (streamed or not), so not bit-exactly.")
     if old["versions"] != versions():
         changed = "; ".join(differences(old["versions"], versions()))
         say(f"This run goes on with other versions, so perhaps not bit-exactly: {changed}.")

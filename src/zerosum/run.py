@@ -26,7 +26,7 @@ FORMAT = 1
 PARTS = ("resolved", "seed", "data", "budget", "choices", "versions")
 KEPT_STATES = 2
 KEPT_SNAPSHOTS = 10  # between the first and the last
-TRACKED = "track500"  # the protocol of the tracking metric
+TRACKED = "track400"  # the protocol of the tracking metric
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from zerosum.metrics.kernels import full_kernel_distance
 from zerosum.run import TRACKED, Run
 from zerosum.training.trainer import Moment
 
-SAMPLES, REAL = 500, 2_000
+SAMPLES, REAL = 400, 2_000
 SHARE = 0.1  # of the budget between two measurements
 LEAST = 5_000  # images; a shorter run ends before there is anything to track
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import io
 import json
@@ -9,13 +10,13 @@ import os
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from zerosum import files
 from zerosum.data import prepare as room
 from zerosum.data import prepared
 from zerosum.data.cache import cache_folder
@@ -51,7 +52,7 @@ class Counting:
             len(raws),
             self.read,
             files=names,
-            stamps=[str(len(raw)) for raw in raws],
+            stamps=[str(zlib.crc32(raw)) for raw in raws],
             place="/counting",
             labels=None if labels is None else np.array(labels),
             classes=classes,
@@ -152,7 +153,7 @@ def test_a_prepared_folder_is_data(tmp_path, raws):
 def test_what_is_there_is_not_overwritten(tmp_path, raws):
     one, two = Counting(raws), Counting(raws[:120])
     room.prepare(one.source, survey(one.source), SHAPE, out=tmp_path / "out")
-    with pytest.raises(UserError, match="other prepared pictures"):
+    with pytest.raises(UserError, match="holds something else"):
         room.prepare(two.source, survey(two.source), SHAPE, out=tmp_path / "out")
 
 
@@ -255,17 +256,85 @@ def test_broken_pictures_are_skipped_or_stop(tmp_path, raws):
         prepare(Counting(raws[8:]), tmp_path / "late", broken="stop")  # shows only when it is decoded
 
 
-def test_a_file_that_vanishes_on_the_way_is_skipped(tmp_path, raws):
+def test_what_changes_on_the_way_is_neither_kept_nor_called_broken(tmp_path, raws):
+    """A disk that fails for a moment, or a file that is edited: the next start finds out again."""
     counting = Counting(raws)
     seen = survey(counting.source)
 
-    def read(index):
+    def gone(index):
         if index == 3:
-            raise Unreadable("No such file or directory")
+            raise Unreadable("Input/output error")
         return raws[index]
 
-    source = Source("x", len(raws), read, files=counting.source.files)
-    assert room.prepare(source, seen, SHAPE).skipped == (("0003.png", "No such file or directory"),)
+    def edited(index):
+        return raws[4] if index == 3 else raws[index]
+
+    for read, words in ((gone, "could be read a moment ago"), (edited, "has changed since")):
+        source = dataclasses.replace(counting.source, read=read)
+        with pytest.raises(UserError, match=rf"0003\.png {words}"):
+            room.prepare(source, seen, SHAPE, cache=tmp_path)
+    assert len(prepare(counting, tmp_path)) == len(raws)
+
+
+def test_a_half_written_cache_of_other_pictures_is_not_continued(tmp_path, raws, monkeypatch):
+    """Broken files and names are no part of what a cache is called, but they decide where its rows lie."""
+    monkeypatch.setattr(room, "CHUNK", 8 * 8 * 3 * 16)
+    first = Counting([b"broken", *raws])
+    append, calls = prepared.Writer.append, []
+
+    def dying(self, *arguments):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        append(self, *arguments)
+
+    monkeypatch.setattr(prepared.Writer, "append", dying)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(first, tmp_path)
+    monkeypatch.setattr(prepared.Writer, "append", append)
+    for later in (raws, raws[::-1]):  # without the broken one, and under other names
+        found = prepare(Counting(later), tmp_path)
+        equal(found, room.prepare(Counting(later).source, survey(Counting(later).source), SHAPE))
+        assert found.skipped == ()
+
+
+def test_what_is_skipped_is_said_of_these_pictures(tmp_path, raws):
+    cut = [*raws, raws[0][:-40]]
+    assert [name for name, _ in prepare(Counting(cut), tmp_path).skipped] == ["0130.png"]
+    with_broken = [b"broken", *cut]
+    assert [name for name, _ in prepare(Counting(with_broken), tmp_path).skipped] == ["0000.png", "0131.png"]
+    assert [name for name, _ in prepare(Counting(cut), tmp_path).skipped] == ["0130.png"]
+    with pytest.raises(UserError, match=r"0130\.png"):
+        prepare(Counting(cut), tmp_path, broken="stop")
+    assert not list((tmp_path / "prepared").glob("*.partial"))
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path, raws):
+    source = Counting(raws).source
+    for place in ("out", "other.partial"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds something else"):
+        room.prepare(source, survey(source), SHAPE, out=tmp_path / "out")
+    with pytest.raises(UserError, match="in the way"):
+        room.prepare(source, survey(source), SHAPE, out=tmp_path / "other")
+    for place in ("out", "other.partial"):
+        assert (tmp_path / place / "mine.txt").read_text() == "mine"
+
+
+def test_the_cache_does_not_keep_the_first_name(tmp_path, raws):
+    prepare(Counting(raws), tmp_path)
+    renamed = dataclasses.replace(Counting(raws).source, name="renamed")
+    assert room.prepare(renamed, survey(renamed), SHAPE, cache=tmp_path).name == "renamed"
+
+
+def test_copies_of_test_pictures_are_not_trained_on(tmp_path, raws):
+    source = dataclasses.replace(Counting([*raws, *raws[:10]]).source, test=np.arange(120, 140))
+    found = room.prepare(source, survey(source), SHAPE)
+    held = {picture.tobytes() for picture in found.take("held-out")[0]}
+    assert not held & {picture.tobytes() for picture in found.take("train")[0]}
+    assert len(found.train) == 110
+    assert "10 training pictures are copies" in found.notes[0]
 
 
 def test_nothing_readable_is_refused(tmp_path, raws):
@@ -307,17 +376,13 @@ def test_the_cache_folder_can_be_named(monkeypatch, tmp_path):
     assert cache_folder().name in ("zerosum", "cache")
 
 
-def test_a_cache_that_may_not_be_written_says_so(tmp_path, raws, monkeypatch):
+def test_a_cache_that_may_not_be_written_costs_time_alone(tmp_path, raws, monkeypatch):
     def refuse(*arguments, **options):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
+    found = prepare(Counting(raws), tmp_path / "cache")
+    assert found.resident
+    assert "cannot be written" in found.notes[0]
     with pytest.raises(UserError, match="may not be written"):
-        prepare(Counting(raws), tmp_path / "cache")
-
-
-def test_locks_do_not_stay(tmp_path, raws):
-    prepare(Counting(raws), tmp_path)
-    assert [path.name for path in (tmp_path / "prepared").iterdir() if path.name.startswith(".")] == []
-    with files.locked(tmp_path / "free"):
-        pass
+        room.prepare(Counting(raws).source, survey(Counting(raws).source), SHAPE, out=tmp_path / "out")

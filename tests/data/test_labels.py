@@ -154,9 +154,24 @@ def test_listed_labels_and_parts_go_together():
     assert found.test.tolist() == [1]
 
 
-@pytest.mark.parametrize("listed", [{}, {"labels": None}, {"other": [1]}])
-def test_a_file_without_labels_leaves_the_folders(listed):
+@pytest.mark.parametrize("listed", [{}, {"other": [1]}])
+def test_a_file_that_says_nothing_leaves_the_folders(listed):
     assert classes_of("a/1.png", "b/1.png", listed=listed) == ["a", "b"]
+
+
+@pytest.mark.parametrize("labels", [None, [["00000/1.png", [0, 1]], ["00001/1.png", [1, 1]]]])
+def test_a_file_that_says_there_are_no_labels_is_believed(labels):
+    """The folders of such a set only number its pictures; several numbers are attributes and no class."""
+    found = from_places(["00000/1.png", "00001/1.png"], {"labels": labels})
+    assert found.labels is None
+    assert found.classes == ()
+    assert "dataset.json" in found.notes[-1]
+
+
+def test_a_stray_file_is_counted():
+    found = from_places(["a/1.png", "b/1.png", "2.png"])
+    assert found.labels is None
+    assert "1 of 3 pictures lie outside" in found.notes[-1]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +188,6 @@ def test_a_file_without_labels_leaves_the_folders(listed):
         [["a.png", True]],
         [["a.png", -1]],
         [["a.png", None]],
-        [["a.png", [0, 1]]],
         [[1, 1]],
         [[["a.png"], 1]],
     ],

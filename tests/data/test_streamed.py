@@ -14,10 +14,10 @@ from zerosum.data import prepare as room
 from zerosum.data.fit import Shape
 from zerosum.data.loader import Loader
 from zerosum.data.pixels import to_bytes
-from zerosum.data.source import Source
+from zerosum.data.source import Source, Unreadable
 from zerosum.data.streamed import Streamed, Windows
 from zerosum.data.survey import survey
-from zerosum.errors import UserError
+from zerosum.errors import Stopped, UserError
 
 CPU = torch.device("cpu")
 SHAPE = Shape(4, 4, 3)
@@ -120,8 +120,8 @@ def test_a_reading_error_reaches_the_trainer(both):
     streamed, _ = both
 
     def fail(index):
-        raise OSError("the network is gone")
+        raise Unreadable("the network is gone")
 
     gone = dataclasses.replace(streamed.pixels, source=dataclasses.replace(streamed.pixels.source, read=fail))
-    with pytest.raises(OSError, match="network"):
+    with pytest.raises(Stopped, match=r"cannot be read any more \(the network is gone\)"):
         Windows(gone, streamed.train, seed=0, size=10).batch(0, 5)

@@ -13,7 +13,8 @@ from zerosum.data.decode import upright
 from zerosum.data.fit import Shape, fit
 from zerosum.data.parallel import spread
 from zerosum.data.source import Bytes, Raw, Source, Unreadable
-from zerosum.data.survey import DIGEST, Survey
+from zerosum.data.survey import DIGEST, Survey, digest
+from zerosum.errors import UserError
 
 
 class Row(NamedTuple):
@@ -37,10 +38,8 @@ def rows(source: Source, seen: Survey, shape: Shape, start: int = 0) -> Iterator
     def items() -> Iterator[_Item]:
         for index in range(start, len(source)):
             width, height = seen.sizes[index].tolist()
-            try:
-                yield _Item(seen.broken[index] if index in seen.broken else source.read(index), width, height)
-            except Unreadable as error:
-                yield _Item(str(error), width, height)
+            raw = seen.broken[index] if index in seen.broken else _again(source, seen, index)
+            yield _Item(raw, width, height)
 
     encoded = 0 if source.files is None else len(source) - start
     return spread(partial(_row, shape), items(), encoded, partial(_crashed, shape))
@@ -64,3 +63,19 @@ def _row(shape: Shape, item: _Item) -> Row:
 
 def _crashed(shape: Shape, item: _Item) -> Row:
     return _row(shape, item._replace(raw="the decoder crashed on it"))
+
+
+def _again(source: Source, seen: Survey, index: int) -> Raw:
+    """The picture that was looked at, and no other.
+
+    Raises:
+        UserError: it has changed or vanished since.
+    """
+    name = source.called(index)
+    try:
+        raw = source.read(index)
+    except Unreadable as error:
+        raise UserError(f"{name} could be read a moment ago, and not now ({error}): start again.") from None
+    if isinstance(raw, bytes) and digest(raw) != seen.digests[index].tobytes():
+        raise UserError(f"{name} has changed since it was looked at: start again.")
+    return raw

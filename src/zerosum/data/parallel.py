@@ -19,11 +19,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from zerosum.errors import UserError
+
 In = TypeVar("In")
 Out = TypeVar("Out")
 CHUNK = 32  # values that a process takes at a time
+READY = b"ready"
 FEW = 500  # values that are not worth starting processes
 AHEAD = 4  # chunks that wait for each process
+HEAVY, MOST = 2**23, 2**28  # bytes of one chunk, and of all that wait
 
 
 def cores() -> int:
@@ -61,17 +65,20 @@ def spread(
             idle.put(worker)
         return [result for value in chunk for result in work([value])]
 
-    remaining = iter(values)
-    waiting: deque[Future[list[Out]]] = deque()
+    waiting: deque[tuple[int, Future[list[Out]]]] = deque()
+    held = 0
     try:
         for _ in range(workers):
             idle.put(_start())
-        while chunk := list(itertools.islice(remaining, CHUNK)):
-            waiting.append(pool.submit(work, chunk))
-            if len(waiting) > AHEAD * workers:
-                yield from waiting.popleft().result()
+        for weight, chunk in _chunks(values):
+            waiting.append((weight, pool.submit(work, chunk)))
+            held += weight
+            while len(waiting) > AHEAD * workers or (held > MOST and len(waiting) > 1):
+                weight, future = waiting.popleft()
+                held -= weight
+                yield from future.result()
         while waiting:
-            yield from waiting.popleft().result()
+            yield from waiting.popleft()[1].result()
     finally:
         pool.shutdown(cancel_futures=True)
         while not idle.empty():
@@ -95,10 +102,36 @@ def in_threads(function: Callable[[In], Out], values: Iterable[In]) -> Iterator[
         pool.shutdown(cancel_futures=True)
 
 
+def _chunks(values: Iterable[In]) -> Iterator[tuple[int, list[In]]]:
+    """Values in groups of at most ``CHUNK`` and about ``HEAVY`` bytes, each with its weight in bytes."""
+    chunk: list[In] = []
+    weight = 0
+    for value in values:
+        chunk.append(value)
+        weight += _weight(value)
+        if len(chunk) == CHUNK or weight >= HEAVY:
+            yield weight, chunk
+            chunk = []
+            weight = 0
+    if chunk:
+        yield weight, chunk
+
+
+def _weight(value: object) -> int:
+    if isinstance(value, tuple):
+        return sum(map(_weight, value))
+    return len(value) if isinstance(value, bytes) else getattr(value, "nbytes", 64)
+
+
 def _start() -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-m", "zerosum.data.parallel"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    command = [sys.executable, "-P", "-m", "zerosum.data.parallel"]  # -P: nothing is imported from the current folder
+    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    assert worker.stdout is not None
+    if worker.stdout.read(len(READY)) != READY:
+        _end(worker)
+        raise UserError("A process for decoding pictures could not be started: see what it wrote above.")
+    return worker
 
 
 def _ask(worker: subprocess.Popen[bytes], function: Callable[[In], Out], chunk: list[In]) -> list[Out]:
@@ -126,6 +159,8 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints does not get among the answers
+    answers.write(READY)
+    answers.flush()
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             function, chunk = pickle.load(sys.stdin.buffer)

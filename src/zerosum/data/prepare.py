@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ import numpy as np
 
 from zerosum import __version__, files
 from zerosum.data import prepared
+from zerosum.data.cache import cache_folder
 from zerosum.data.decoded import Row, rows
 from zerosum.data.fit import Shape
 from zerosum.data.pictures import Pictures, Skipped
@@ -23,8 +24,9 @@ from zerosum.data.source import Bytes, Source
 from zerosum.data.split import identity, is_test, order, split
 from zerosum.data.streamed import Streamed
 from zerosum.data.survey import DIGEST, Survey
-from zerosum.errors import UserError
+from zerosum.errors import Stopped, UserError
 
+MARK = "source.jsonl"
 CHUNK = 2**26  # bytes of pixels between two marks on the disk
 IN_MEMORY = 2**29  # arrays whose prepared pixels are smaller are not cached
 SPARE = 0.9  # share of the free disk that a cache may take
@@ -58,28 +60,33 @@ def prepare(
         Stopped: the disk is full.
     """
     if broken == "stop" and seen.broken:
-        raise _refusal(source, seen.broken)
+        raise _refusal([(source.called(index), why) for index, why in sorted(seen.broken.items())], len(source))
     if source.ready is not None and out is None:
         pictures, there = prepared.load(source.ready)
-        if there == shape:
+        if there.size == shape.size:
             return pictures
     size = len(source) * shape.channels * shape.height * shape.width
     plain = source.files is None and size <= IN_MEMORY
     if out is None and (cache is None or plain):
-        return _in_memory(source, seen, shape, broken, progress)
+        return _checked(_in_memory(source, seen, shape, progress), source, broken)
     folder = out or cache_of(source, seen, shape, cache or Path())
     key = cache_of(source, seen, shape, Path()).name
-    if (there := prepared.key(folder)) is not None:
-        if there == key:
-            with contextlib.suppress(UserError):  # a damaged one is made again
-                return _refuse_skipped(prepared.load(folder)[0], broken)
-        elif out is not None:
-            raise UserError(f"{out} holds other prepared pictures: name another folder with --out, or delete it.")
-    if out is None and size > SPARE * _free(folder):
-        if size <= IN_MEMORY:
-            return _in_memory(source, seen, shape, broken, progress)
-        return _streamed(source, seen, shape, broken, progress)
-    return _on_disk(source, seen, shape, broken, folder, key, progress)
+    if out is not None and prepared.key(folder) != key and _is_taken(folder):
+        raise UserError(f"{out} is there already and holds something else: name another folder with --out.")
+    found = _there(source, seen, folder, key)
+    if found is None and out is None and size > SPARE * (_free(folder) + _size(_partial(folder))):
+        fits = size <= IN_MEMORY
+        found = _in_memory(source, seen, shape, progress) if fits else _streamed(source, seen, shape, progress)
+    if found is None:
+        try:
+            found = _on_disk(source, seen, shape, folder, key, progress)
+        except UserError as error:
+            if out is not None or not isinstance(error.__cause__, OSError):
+                raise
+            fits = size <= IN_MEMORY
+            found = _in_memory(source, seen, shape, progress) if fits else _streamed(source, seen, shape, progress)
+            found = replace(found, notes=(f"the cache cannot be written ({error}): nothing is kept", *found.notes))
+    return _checked(found, source, broken)
 
 
 def cache_of(source: Source, seen: Survey, shape: Shape, cache: Path) -> Path:
@@ -94,10 +101,25 @@ def cache_of(source: Source, seen: Survey, shape: Shape, cache: Path) -> Path:
     return cache / "prepared" / f"{shape.width}x{shape.height}x{shape.channels}-{key.hexdigest()[:24]}"
 
 
-def _in_memory(
-    source: Source, seen: Survey, shape: Shape, broken: Literal["skip", "stop"], progress: Progress
-) -> Pictures:
-    pixels = np.empty((len(source), shape.channels, shape.height, shape.width), dtype=np.uint8)
+def _there(source: Source, seen: Survey, folder: Path, key: str) -> Pictures | None:
+    """What was prepared before, as these pictures are called now; None where it is not there, or damaged."""
+    if prepared.key(folder) != key:
+        return None
+    try:
+        pictures = prepared.load(folder)[0]
+    except UserError:
+        return None
+    lost = dict(seen.broken)
+    if pictures.skipped:
+        whys = prepared.lost(folder)
+        names = [bytes(digest).hex() for digest in seen.digests]
+        lost |= {index: whys[name] for index, name in enumerate(names) if name in whys}
+    skipped = tuple((source.called(index), why) for index, why in sorted(lost.items()))
+    return replace(pictures, name=source.name, skipped=skipped)
+
+
+def _in_memory(source: Source, seen: Survey, shape: Shape, progress: Progress) -> Pictures:
+    pixels = np.empty((len(source), *shape.size), dtype=np.uint8)
     digests = np.empty((len(source), DIGEST), dtype=np.uint8)
     lost: dict[int, str] = {}
     for index, row in enumerate(rows(source, seen, shape)):
@@ -106,30 +128,25 @@ def _in_memory(
             lost[index] = row.why
         if index % 1000 == 0:
             progress(index, len(source))
-    return _assembled(source, seen, shape, pixels, digests, lost, broken)
+    progress(len(source), len(source))
+    return _assembled(source, seen, shape, pixels, digests, lost)
 
 
-def _on_disk(
-    source: Source,
-    seen: Survey,
-    shape: Shape,
-    broken: Literal["skip", "stop"],
-    folder: Path,
-    key: str,
-    progress: Progress,
-) -> Pictures:
-    partial = folder.with_name(folder.name + ".partial")
-    lock = folder.with_name(f".{folder.name}.lock")
-    with _alone(lock):
-        if prepared.key(folder) == key:  # another process made it while this one waited
-            with contextlib.suppress(UserError):
-                return _refuse_skipped(prepared.load(folder)[0], broken)
-        mark = {"source": key}
-        if not partial.is_dir() or files.read_lines(partial / "source.jsonl") != [mark]:
-            shutil.rmtree(partial, ignore_errors=True)
+def _on_disk(source: Source, seen: Survey, shape: Shape, folder: Path, key: str, progress: Progress) -> Pictures:
+    partial = _partial(folder)
+    with _alone(folder):
+        made = _there(source, seen, folder, key)  # another process made it while this one waited
+        if made is not None:
+            return made
+        mark = {"zerosum": "pictures being prepared", "source": _in_this_order(source, seen, key)}
+        if partial.exists() and files.read_lines(partial / MARK) != [mark]:
+            if not (partial / MARK).is_file():
+                raise UserError(f"{partial} is in the way and not of zerosum: take it away.")
+            shutil.rmtree(partial)
+        if not partial.exists():
             with files.in_words(partial):
                 partial.mkdir(parents=True)
-            files.append_line(partial / "source.jsonl", mark)
+            files.append_line(partial / MARK, mark)
         writer = prepared.Writer(partial, shape)
         per_chunk = max(1, CHUNK // (shape.channels * shape.height * shape.width))
         pending: list[Row] = []
@@ -140,18 +157,41 @@ def _on_disk(
                 _append(writer, pending)
                 progress(writer.count, len(source))
         _append(writer, pending)
-        progress(writer.count, len(source))
-        whole = _assembled(
-            source, seen, shape, np.empty((0, *shape.size), np.uint8), writer.digests(), writer.broken, broken
-        )
-        prepared.finish(writer, whole, {"key": key, "zerosum": __version__, "notes": list(source.notes)})
-        (partial / "source.jsonl").unlink()
+        progress(len(source), len(source))
+        whole = _assembled(source, seen, shape, np.empty((0, *shape.size), np.uint8), writer.digests(), writer.broken)
+        fresh = {row: why for row, why in writer.broken.items() if row not in seen.broken}
+        about = {
+            "key": key,
+            "zerosum": __version__,
+            "notes": list(source.notes),
+            "lost": {bytes(seen.digests[row]).hex(): why for row, why in fresh.items()},
+        }
+        prepared.finish(writer, whole, about)
+        (partial / MARK).unlink()
         with files.in_words(folder):
-            if folder.is_dir():
+            if folder.is_dir():  # empty, or a damaged one of ours: anything else was refused
                 shutil.rmtree(folder)
             os.replace(partial, folder)
-        shutil.rmtree(lock, ignore_errors=True)
-    return prepared.load(folder)[0]
+    pictures = prepared.load(folder)[0]
+    return replace(pictures, notes=whole.notes)
+
+
+def _is_taken(folder: Path) -> bool:
+    return folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".partial")
+
+
+def _in_this_order(source: Source, seen: Survey, key: str) -> str:
+    """What decides the rows that lie in a half-written folder: the pictures in the source's own order."""
+    digest = hashlib.sha256(key.encode())
+    digest.update(np.ascontiguousarray(seen.digests).data)
+    digest.update(seen.channels.tobytes())
+    for values in (source.labels, is_test(source)):
+        digest.update(b"none" if values is None else values.tobytes())
+    return digest.hexdigest()
 
 
 def _append(writer: prepared.Writer, pending: list[Row]) -> None:
@@ -163,9 +203,7 @@ def _append(writer: prepared.Writer, pending: list[Row]) -> None:
         pending.clear()
 
 
-def _streamed(
-    source: Source, seen: Survey, shape: Shape, broken: Literal["skip", "stop"], progress: Progress
-) -> Pictures:
+def _streamed(source: Source, seen: Survey, shape: Shape, progress: Progress) -> Pictures:
     """Nothing is kept but the held-out pictures: the others are decoded anew in every pass."""
     digests = np.empty((len(source), DIGEST), dtype=np.uint8)
     lost: dict[int, str] = {}
@@ -180,9 +218,10 @@ def _streamed(
             kept[index] = row.pixels
         if index % 1000 == 0:
             progress(index, len(source))
-    pixels = Streamed(source, seen, shape, kept)
-    notes = ("the prepared pictures do not fit on the disk: they are decoded anew in every pass",)
-    return replace(_assembled(source, seen, shape, pixels, digests, lost, broken), resident=False, notes=notes)
+    progress(len(source), len(source))
+    found = _assembled(source, seen, shape, Streamed(source, seen, shape, kept), digests, lost)
+    notes = ("the prepared pictures do not fit on the disk: they are decoded anew in every pass", *found.notes)
+    return replace(found, resident=False, notes=notes)
 
 
 def _assembled(
@@ -192,15 +231,16 @@ def _assembled(
     pixels: Bytes | Streamed,
     digests: Bytes,
     lost: dict[int, str],
-    broken: Literal["skip", "stop"],
 ) -> Pictures:
     """The pictures once all are seen; ``digests`` (N, 16) are those of the prepared pixels."""
-    if lost and broken == "stop":
-        raise _refusal(source, lost)
     if len(lost) == len(source):
         raise UserError(f"No picture of {len(source)} in {source.name} can be read: {lost[0]}.")
     good = np.setdiff1d(np.arange(len(source)), np.array(sorted(lost), dtype=np.int64))
     train, held_out = split(source, seen, good)
+    if not len(train):
+        raise UserError(f"{source.name} has no picture to train on: all that can be read are held out.")
+    copies = len(good) - len(train) - len(held_out)
+    notes = (f"{copies:,} training pictures are copies of the test part's and are left out",) if copies else ()
     sizes = np.unique(seen.sizes[good], axis=0)
     return Pictures(
         name=source.name,
@@ -212,24 +252,27 @@ def _assembled(
         source_size=(int(sizes[0, 0]), int(sizes[0, 1])) if len(sizes) == 1 else (shape.width, shape.height),
         identity=identity(shape, digests, source.labels, train, held_out),
         skipped=tuple((source.called(index), why) for index, why in sorted(lost.items())),
+        notes=notes,
     )
 
 
-def _refusal(source: Source, lost: dict[int, str]) -> UserError:
-    names = "; ".join(f"{source.called(index)}: {lost[index]}" for index in sorted(lost)[:5])
+def _checked(pictures: Pictures, source: Source, broken: Literal["skip", "stop"]) -> Pictures:
+    if broken == "stop" and pictures.skipped:
+        raise _refusal(pictures.skipped, len(source))
+    return pictures
+
+
+def _refusal(lost: Sequence[Skipped], count: int) -> UserError:
+    names = "; ".join(f"{name}: {why}" for name, why in lost[:5])
     more = f"; and {len(lost) - 5} more" if len(lost) > 5 else ""
     return UserError(
-        f"{len(lost)} of the {len(source)} pictures cannot be read ({names}{more}): replace them or take them out, or "
+        f"{len(lost)} of the {count} pictures cannot be read ({names}{more}): replace them or take them out, or "
         "use --broken skip."
     )
 
 
-def _refuse_skipped(pictures: Pictures, broken: Literal["skip", "stop"]) -> Pictures:
-    if broken == "stop" and pictures.skipped:
-        lost: list[Skipped] = list(pictures.skipped)
-        names = "; ".join(f"{name}: {why}" for name, why in lost[:5])
-        raise UserError(f"{len(lost)} pictures cannot be read ({names}): replace them, or use --broken skip.")
-    return pictures
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*")) if folder.is_dir() else 0
 
 
 def _free(folder: Path) -> int:
@@ -241,13 +284,17 @@ def _free(folder: Path) -> int:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the preparation of these pictures; wait for another process that is at it."""
-    while True:
-        with contextlib.ExitStack() as stack:
+    """Hold the preparation of a folder; wait for another process that is at it."""
+    name = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:24]
+    place = cache_folder() / "locks" / name
+    with contextlib.ExitStack() as stack:
+        while True:
             try:
-                stack.enter_context(files.locked(folder))
+                stack.enter_context(files.locked(place))
             except files.InUse:
                 time.sleep(0.5)
                 continue
-            yield
-            return
+            except (UserError, Stopped, OSError):  # where nothing can be locked, each process takes its chance
+                pass
+            break
+        yield

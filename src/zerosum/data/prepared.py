@@ -16,6 +16,7 @@ import PIL
 from PIL import features
 
 from zerosum import files
+from zerosum.data.decode import MODES
 from zerosum.data.fit import Shape
 from zerosum.data.pictures import Mapped, Pictures
 from zerosum.data.source import Bytes, Source
@@ -134,6 +135,13 @@ def key(path: Path) -> str | None:
     return None
 
 
+def lost(path: Path) -> dict[str, str]:
+    """Pictures that could not be decoded, by the digest of their bytes, and why."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return {str(name): str(why) for name, why in json.loads((path / MANIFEST).read_bytes()).get("lost", {}).items()}
+    return {}
+
+
 def load(path: Path) -> tuple[Pictures, Shape]:
     """Prepared pictures, memory-mapped, and what was made of them.
 
@@ -148,6 +156,8 @@ def load(path: Path) -> tuple[Pictures, Shape]:
         with open(path / ROWS, "rb") as file, np.load(file, allow_pickle=False) as table:
             train, held_out = table["train"].astype(np.int64), table["held_out"].astype(np.int64)
             labels = table["labels"].astype(np.int64) if "labels" in table else None
+        if shape.channels not in MODES or min(shape.width, shape.height, *map(int, manifest["source_size"])) < 1:
+            raise ValueError("its sizes are wrong")
         count = int(manifest["count"])
         rows = np.concatenate([train, held_out])
         if len(np.unique(rows)) != len(rows) or not len(rows) or rows.min() < 0 or rows.max() >= count:

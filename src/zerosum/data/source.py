@@ -55,7 +55,12 @@ class Source:
     def called(self, index: int) -> str:
         """What a user calls a picture; safe to print whatever the file's name is."""
         name = f"picture {index}" if self.files is None else self.files[index]
-        return name.encode("utf-8", "backslashreplace").decode()
+        return printable(name)
+
+
+def printable(name: str) -> str:
+    """A name as it can be printed: names of files need not be text, and may hold what commands a terminal."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in name)
 
 
 class Unreadable(Exception):

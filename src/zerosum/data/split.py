@@ -17,9 +17,11 @@ def split(source: Source, seen: Survey, good: Labels) -> tuple[Labels, Labels]:
     test = is_test(source)
     if test is not None:
         held = good[test[good]]
-    else:
-        labels = None if source.labels is None else source.labels[good]
-        held = good[hold_out(ranks(seen.digests[good]), labels)]
+        contents = ranks(seen.digests[good])
+        fresh = good[~np.isin(contents, contents[test[good]])]  # a copy of a test picture is not trained on
+        return order(source, seen, fresh), order(source, seen, held)
+    labels = None if source.labels is None else source.labels[good]
+    held = good[hold_out(ranks(seen.digests[good]), labels)]
     return order(source, seen, np.setdiff1d(good, held)), order(source, seen, held)
 
 
@@ -28,7 +30,8 @@ def order(source: Source, seen: Survey, rows: Labels) -> Labels:
     if source.files is None or not len(rows):
         return rows
     contents = ranks(seen.digests[rows])
-    return rows[np.argsort(contents, kind="stable")]
+    labels = np.zeros(len(rows), dtype=np.int64) if source.labels is None else source.labels[rows]
+    return rows[np.lexsort((labels, contents))]
 
 
 def is_test(source: Source) -> npt.NDArray[np.bool_] | None:

@@ -12,9 +12,9 @@ from zerosum import streams
 from zerosum.data.decode import upright
 from zerosum.data.fit import Shape, fit
 from zerosum.data.parallel import spread
-from zerosum.data.source import Bytes, Labels, Raw, Source
+from zerosum.data.source import Bytes, Labels, Raw, Source, Unreadable
 from zerosum.data.survey import Survey
-from zerosum.errors import UserError
+from zerosum.errors import Stopped, UserError
 
 WINDOW = 2**27  # bytes of pixels that lie in memory at a time; the next window is read meanwhile
 
@@ -44,7 +44,7 @@ class Streamed:
         """Rows, read one after the other as they stand there."""
         found = np.empty((len(rows), *self.shape[1:]), dtype=np.uint8)
         fresh = [place for place, row in enumerate(rows.tolist()) if row not in self.kept]
-        items = ((self.source.read(row), *self.seen.sizes[row].tolist()) for row in rows[fresh].tolist())
+        items = ((self._raw(row), *self.seen.sizes[row].tolist()) for row in rows[fresh].tolist())
         for place, picture in zip(
             fresh, spread(partial(_decode, self.shape_), items, len(fresh), _crashed), strict=True
         ):
@@ -52,6 +52,15 @@ class Streamed:
         for place in set(range(len(rows))).difference(fresh):
             found[place] = self.kept[int(rows[place])]
         return found
+
+    def _raw(self, row: int) -> Raw:
+        try:
+            return self.source.read(row)
+        except Unreadable as error:
+            raise Stopped(
+                f"{self.source.called(row)} cannot be read any more ({error}): what was saved stands; bring it back "
+                "and run the same command again."
+            ) from None
 
 
 def _decode(shape: Shape, item: tuple[Raw, int, int]) -> Bytes:

@@ -14,8 +14,7 @@ import numpy as np
 
 from zerosum import files
 from zerosum.data import decode
-from zerosum.data.readers.labels import printable
-from zerosum.data.source import Bytes, Labels, Raw, Source, Unreadable
+from zerosum.data.source import Bytes, Labels, Raw, Source, Unreadable, printable
 from zerosum.errors import Stopped, UserError
 
 FORMAT = 1

@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zerosum.data.readers.labels import printable
 from zerosum.data.readers.npy import open_npy, open_npz, whole
 from zerosum.data.readers.values import Blocks, Numbers, blocks, to_pixels
-from zerosum.data.source import Labels, Source, from_array
+from zerosum.data.source import Labels, Source, from_array, printable
 from zerosum.errors import UserError
 
 PICTURES = ("x", "images", "x_train", "train_images", "X", "data", "pixels", "arr_0")

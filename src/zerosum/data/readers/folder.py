@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zerosum.data.readers.labels import from_places, is_picture, read_json
-from zerosum.data.source import Source, Unreadable
+from zerosum.data.source import Source, Unreadable, printable
 from zerosum.errors import UserError
 
 LARGEST_FILE = 2**30
@@ -29,7 +29,8 @@ def folder(path: Path) -> Source:
     """
     others: set[str] = set()
     found = []
-    for file in walk(path):
+    lost: list[str] = []
+    for file in walk(path, lost):
         if is_picture(file.name):
             found.append(file)
         elif len(others) < 1000:
@@ -63,15 +64,17 @@ def folder(path: Path) -> Source:
         labels=meaning.labels,
         classes=meaning.classes,
         test=meaning.test,
-        notes=meaning.notes,
+        notes=(*meaning.notes, f"{len(lost)} places may not be read ({printable(lost[0])})") if lost else meaning.notes,
     )
 
 
-def walk(path: Path) -> Iterator[File]:
+def walk(path: Path, lost: list[str]) -> Iterator[File]:
     """All files below ``path``. Links to folders are followed, each folder once, so that a loop ends.
 
+    What inside it may not be read is added to ``lost``.
+
     Raises:
-        UserError: ``path`` itself may not be read (folders inside it that may not are left out).
+        UserError: ``path`` itself may not be read.
     """
     seen: set[tuple[int, int]] = set()
     waiting = [""]
@@ -82,16 +85,20 @@ def walk(path: Path) -> Iterator[File]:
             if (here.st_dev, here.st_ino) in seen:
                 continue
             seen.add((here.st_dev, here.st_ino))
-            with os.scandir(os.path.join(path, place)) as entries:
-                for entry in entries:
-                    name = f"{place}/{entry.name}" if place else entry.name
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir():
-                        waiting.append(name)
-                    elif entry.is_file():
-                        about = entry.stat()
-                        yield File(name, f"{about.st_size} {about.st_mtime_ns}")
+            with os.scandir(os.path.join(path, place)) as found:
+                entries = [entry for entry in found if not entry.name.startswith(".")]
         except OSError as error:
             if not place:
                 raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+            lost.append(place)
+            continue
+        for entry in entries:
+            name = f"{place}/{entry.name}" if place else entry.name
+            try:
+                if entry.is_dir():
+                    waiting.append(name)
+                elif entry.is_file():
+                    about = entry.stat()
+                    yield File(name, f"{about.st_size} {about.st_mtime_ns}")
+            except OSError:
+                lost.append(name)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zerosum.data.source import Labels
+from zerosum.data.source import Labels, printable
 from zerosum.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
@@ -53,20 +53,21 @@ def from_places(names: Sequence[str], listed: Mapping[str, object] | None = None
         test = np.flatnonzero([part[0].lower() in TEST for part in parts])
         notes.append(f"the data's own test part: {', '.join(sorted(firsts & set(TEST)))}")
         parts = _inside([part[1:] for part in parts])
-    if listed is not None and listed.get("labels") is not None:
+    if listed is not None and "labels" in listed:  # folders of such a set only number its pictures
+        pairs = listed["labels"]
+        if pairs is None or _are_attributes(pairs):
+            return Found(None, (), test, (*notes, "no labels: dataset.json has none, or several numbers a picture"))
         labels, classes = _listed(names, listed)
         return Found(labels, classes, test, (*notes, "labels from dataset.json"))
     classes = tuple(sorted({part[0] for part in parts})) if all(len(part) > 1 for part in parts) else ()
     if len(classes) < 2:
-        return Found(None, (), test, (*notes, "no labels: the pictures do not lie in class folders"))
+        outside = sum(len(part) == 1 for part in parts)
+        some = f"{outside} of {len(parts)} pictures lie outside of class folders"
+        none = "the pictures do not lie in class folders"
+        return Found(None, (), test, (*notes, f"no labels: {some if 0 < outside < len(parts) else none}"))
     number = {name: index for index, name in enumerate(classes)}
     labels = np.array([number[part[0]] for part in parts], dtype=np.int64)
     return Found(labels, tuple(printable(name) for name in classes), test, tuple(notes))
-
-
-def printable(name: str) -> str:
-    """A file's name as it can be printed: names need not be text everywhere."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _inside(parts: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -90,6 +91,13 @@ def read_json(text: bytes, where: str) -> Mapping[str, object]:
     if not isinstance(content, dict):
         raise UserError(f"{where} holds no JSON object: expected {{'labels': [[file, number], ...]}}.")
     return content
+
+
+def _are_attributes(pairs: object) -> bool:
+    """Whether pictures have several numbers each, which are no class."""
+    return isinstance(pairs, list) and any(
+        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[1], list) for pair in pairs
+    )
 
 
 def _listed(names: Sequence[str], listed: Mapping[str, object]) -> tuple[Labels, tuple[str, ...]]:

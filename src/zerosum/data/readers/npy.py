@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zerosum.data.readers.labels import printable
 from zerosum.data.readers.packed import Readable, damaged, take
 from zerosum.data.readers.values import OBJECTS, Blocks, Numbers, blocks, rows_of
+from zerosum.data.source import printable
 from zerosum.errors import UserError
 
 LONGEST_HEADER = 2**16  # bytes

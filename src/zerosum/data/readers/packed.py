@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from zerosum.data.readers.labels import printable
+from zerosum.data.source import printable
 from zerosum.errors import UserError
 
 if TYPE_CHECKING:

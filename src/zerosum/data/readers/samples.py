@@ -14,7 +14,8 @@ from types import ModuleType
 from typing import IO, NamedTuple, cast
 
 from zerosum.data.readers.labels import SUFFIXES
-from zerosum.data.readers.packed import LARGEST, PIECE, printable, take
+from zerosum.data.readers.packed import LARGEST, PIECE, take
+from zerosum.data.source import printable
 from zerosum.errors import UserError
 
 REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.:-]*://")

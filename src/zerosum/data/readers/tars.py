@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
-from zerosum.data.readers.labels import printable
 from zerosum.data.readers.packed import (
     DAMAGES,
     LARGEST,
@@ -26,7 +25,7 @@ from zerosum.data.readers.packed import (
     reader_at,
     take,
 )
-from zerosum.data.source import Unreadable
+from zerosum.data.source import Unreadable, printable
 from zerosum.errors import UserError
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")

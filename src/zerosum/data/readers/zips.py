@@ -13,9 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from zerosum.data.readers.labels import printable
 from zerosum.data.readers.packed import LARGEST, MOST, Listing, damaged, inside, kind, reader_at
-from zerosum.data.source import Unreadable
+from zerosum.data.source import Unreadable, printable
 from zerosum.errors import UserError
 
 UTF_8 = 0x800  # flags of a member
