@@ -79,8 +79,9 @@ def test_what_is_left_out_is_numpys(values, discard):
     low = np.percentile(scaled, 100 * discard, method="lower")
     high = np.percentile(scaled, 100 - 100 * discard, method="higher")
     wanted = scaled[(scaled >= low) & (scaled <= high)].mean()
-    assert path_length_of(torch.tensor(values, dtype=torch.float64), 0.01, discard) == pytest.approx(wanted, rel=1e-5)
-    assert path_length_of(torch.tensor(values, dtype=torch.float64).flip(0), 0.01, discard) == pytest.approx(wanted, rel=1e-5)
+    given = torch.tensor(values, dtype=torch.float64)
+    assert path_length_of(given, 0.01, discard) == pytest.approx(wanted, rel=1e-5)
+    assert path_length_of(given.flip(0), 0.01, discard) == pytest.approx(wanted, rel=1e-5)
 
 
 def test_a_literal_length():
