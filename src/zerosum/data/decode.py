@@ -124,8 +124,8 @@ def _silence() -> Iterator[None]:
 
 def _orientation(image: Image.Image, raw: bytes) -> int:
     """How to turn the picture, 1 to 8; 1 where Pillow turns it (TIFF) or where nothing sensible is said."""
-    if image.format == "TIFF":
-        return 1
+    if image.format == "TIFF" or (image.format in ("JPEG", "MPO") and "exif" not in image.info):
+        return 1  # the second for speed: most have none
     try:
         if image.format == "PNG" and "exif" not in image.info and (late := _png_exif(raw)):
             image.info["exif"] = b"Exif\0\0" + late
@@ -173,7 +173,7 @@ def _plain(image: Image.Image, mode: str) -> Image.Image:
     """The picture as L, RGB or RGBA, in sRGB where it brings another profile that can be read; grey stays grey."""
     profile = image.info.get("icc_profile")
     if mode == "L" or not isinstance(profile, bytes) or not profile:
-        return image.convert(mode)
+        return image if image.mode == mode else image.convert(mode)
     own = image if image.mode == "CMYK" and mode == "RGB" else image.convert(mode)
     transform = _to_srgb(profile, own.mode, mode)
     try:

@@ -47,7 +47,8 @@ def folder(path: Path) -> Source:
     def read(index: int) -> bytes:
         try:
             with open(os.path.join(root, names[index]), "rb") as file:
-                raw = file.read(LARGEST_FILE + 1)
+                size = os.fstat(file.fileno()).st_size
+                raw = file.read(min(size, LARGEST_FILE) + 1)  # asking for more than there is takes memory and time
         except OSError as error:
             raise Unreadable(error.strerror or type(error).__name__) from None
         if len(raw) > LARGEST_FILE:

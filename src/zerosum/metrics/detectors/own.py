@@ -22,7 +22,7 @@ from zerosum.networks.layout import channels_last
 KIND = "zerosum classifier"
 _LARGEST = 32  # pixels a side
 MOST_TRAIN = 60_000  # a larger set is represented by so many
-BLOCK = 10_000
+BLOCK = 2_000
 
 
 class Own(NamedTuple):
@@ -92,8 +92,11 @@ def view_size(pictures: Pictures) -> Size:
 
 def small(pictures: Pictures, part: Part, places: Labels, size: Size) -> Tensor:
     """Pictures of a part at a size, uint8 (N, C, *size), by Pillow's box filter, a block at a time."""
-    blocks = [places[first : first + BLOCK] for first in range(0, len(places), BLOCK)]
-    return torch.cat([shrunk(torch.from_numpy(pictures.take(part, block)[0]), size) for block in blocks])
+    found = torch.empty((len(places), pictures.pixels.shape[1], *size), dtype=torch.uint8)
+    for first in range(0, len(places), BLOCK):
+        block = torch.from_numpy(pictures.take(part, places[first : first + BLOCK])[0])
+        found[first : first + BLOCK] = shrunk(block, size)
+    return found
 
 
 def shrunk(pixels: Tensor, size: Size) -> Tensor:
