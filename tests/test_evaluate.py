@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -16,6 +17,14 @@ from zerosum import files
 from zerosum.cli import main
 from zerosum.data.cache import cache_folder
 from zerosum.metrics.protocols import CATALOGUE
+
+
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same protocols with fewer samples."""
+    few = {name: dataclasses.replace(protocol, fake=min(protocol.fake, 1_000)) for name, protocol in CATALOGUE.items()}
+    monkeypatch.setattr(room, "CATALOGUE", few)
+
 
 SMALL = ["kd_random2k", "prdc1k_random", "msssim1k"]
 

@@ -136,7 +136,7 @@ def test_real_and_fake_subsets_are_drawn_apart():
 
 def test_cmmd_literal_value():
     """Unit vectors at right angles: the squared distance is 2."""
-    real, fake = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    real, fake = torch.eye(2, dtype=torch.float64).split(1)
     wanted = 1000 * (2 - 2 * math.exp(-2 / 200))
     assert maximum_mean_discrepancy(real=real, fake=fake) == pytest.approx(wanted, rel=1e-12)
     assert maximum_mean_discrepancy(real=5 * real, fake=fake) == pytest.approx(wanted, rel=1e-12)

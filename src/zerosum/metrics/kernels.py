@@ -1,6 +1,6 @@
 """Kernel distances between features: the kernel distance (KID) and the maximum mean discrepancy of CLIP's (CMMD).
 
-Inner products are taken in the features' own precision (half precision: in float32), everything after that in float64.
+Kernels are computed in the features' own precision (half precision: in float32), their sums in float64.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from zerosum import streams
 from zerosum.metrics.checks import check_sides, spans
 
-Kernel = Callable[[Tensor, Tensor], Tensor]  # points (A, d) and (B, d) -> (A, B), float64
+Kernel = Callable[[Tensor, Tensor], Tensor]  # points (A, d) and (B, d) -> (A, B)
 _BLOCK = 1024
 
 
@@ -88,7 +88,7 @@ def maximum_mean_discrepancy(
             a, b = a / _lengths(a), b / _lengths(b)
         lengths = _squares(a)[:, None] + _squares(b)
         # one less than the kernel: the ones cancel in the sum below, and the digits stay
-        return (lengths - 2 * (a @ b.T).double()).clamp_min_(0).div_(-2 * sigma**2).expm1_()
+        return (a @ b.T).mul_(-2).add_(lengths).clamp_min_(0).div_(-2 * sigma**2).expm1_()
 
     n, m = len(real), len(fake)
     within = _sum_of_others(real, kernel) / n**2 + _sum_of_others(fake, kernel) / m**2  # a point with itself adds 0
@@ -101,7 +101,7 @@ def _unbiased(real: Tensor, fake: Tensor) -> float:
     real, fake = _precise(real), _precise(fake)
 
     def kernel(a: Tensor, b: Tensor) -> Tensor:
-        return (a @ b.T).double().div_(width).add_(1).pow_(3)
+        return (a @ b.T).div_(width).add_(1).pow_(3)
 
     within = _sum_of_others(real, kernel) / (n * (n - 1)) + _sum_of_others(fake, kernel) / (m * (m - 1))
     return within - 2 * _sum(real, fake, kernel) / (n * m)
@@ -109,16 +109,18 @@ def _unbiased(real: Tensor, fake: Tensor) -> float:
 
 def _sum(a: Tensor, b: Tensor, kernel: Kernel) -> float:
     tiles = ((rows, columns) for rows in spans(len(a), _BLOCK) for columns in spans(len(b), _BLOCK))
-    return sum(kernel(a[rows], b[columns]).sum().item() for rows, columns in tiles)
+    return sum(kernel(a[rows], b[columns]).sum(dtype=torch.float64).item() for rows, columns in tiles)
 
 
 def _sum_of_others(a: Tensor, kernel: Kernel) -> float:
     """Sum over the ordered pairs of different points; the kernel is symmetric, and each pair is computed once."""
     total = 0.0
     for rows in spans(len(a), _BLOCK):
-        own = kernel(a[rows], a[rows])
+        own = kernel(a[rows], a[rows]).double()
         total += (own.sum() - own.diagonal().sum()).item()
-        total += 2 * sum(kernel(a[rows], a[before]).sum().item() for before in spans(rows.start, _BLOCK))
+        total += 2 * sum(
+            kernel(a[rows], a[before]).sum(dtype=torch.float64).item() for before in spans(rows.start, _BLOCK)
+        )
     return total
 
 
@@ -131,4 +133,4 @@ def _lengths(points: Tensor) -> Tensor:
 
 
 def _squares(points: Tensor) -> Tensor:
-    return points.double().square().sum(dim=1)
+    return points.square().sum(dim=1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -88,10 +87,12 @@ def _sizes(side: int) -> list[int]:
 
 
 def _smooth(x: Tensor) -> Tensor:
-    kernel = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], dtype=x.dtype, device=x.device) / 16
-    flat = F.pad(x, (2, 2, 2, 2), mode="reflect").flatten(0, 1)[:, None]
-    smooth = F.conv2d(F.conv2d(flat, kernel.view(1, 1, 1, 5)), kernel.view(1, 1, 5, 1))
-    return smooth.view(x.shape)
+    """Weighted by 1 4 6 4 1 along both axes; sums of views, which are faster on a CPU than so small a convolution."""
+    x = F.pad(x, (2, 2, 2, 2), mode="reflect")
+    for axis in (2, 3):
+        a, b, c, d, e = (x.narrow(axis, start, x.shape[axis] - 4) for start in range(5))
+        x = (a + e).add_(b + d, alpha=4).add_(c, alpha=6).div_(16)
+    return x
 
 
 def _enlarge(small: Tensor, like: Tensor) -> Tensor:
@@ -149,6 +150,8 @@ def _directions(width: int, seed: int) -> Iterator[Tensor]:
 
 
 def _sorted(rows: Tensor) -> Tensor:
-    if rows.device.type == "cpu":
-        return torch.from_numpy(np.sort(rows.numpy(), axis=1))  # several times as fast as torch's sort
-    return rows.sort(dim=1).values
+    """Each row in ascending order; in place on a CPU, where numpy is many times as fast as torch."""
+    if rows.device.type != "cpu":
+        return rows.sort(dim=1).values
+    rows.numpy().sort(axis=1)
+    return rows
