@@ -14,6 +14,11 @@ import numpy as np
 import pytest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first, so that no process is left with them at the end."""
+    items.sort(key=lambda item: "test_killing" not in item.nodeid)
+
+
 def write_idx(file: Path, values: np.ndarray) -> None:
     """One IDX file of bytes."""
     file.write_bytes(
