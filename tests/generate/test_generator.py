@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -144,6 +144,8 @@ def test_seeds() -> None:
 
 
 @given(st.text(max_size=12))
+@example("²")
+@example("1-²")
 def test_seeds_of_any_text(text: str) -> None:
     with contextlib.suppress(UserError):
         assert all(seed >= 0 for seed in parse_seeds(text))

@@ -99,7 +99,7 @@ class Generator:
         name = str(label)
         if name in self.classes:
             return self.classes.index(name)
-        if name.isdigit() and int(name) < len(self.classes):
+        if name.isdecimal() and int(name) < len(self.classes):
             return int(name)
         raise UserError(f"There is no label '{label}': this generator knows {', '.join(self.classes)}.")
 
@@ -150,7 +150,7 @@ def parse_seeds(text: str) -> list[int]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
+        if not first.isdecimal() or (dash and not last.isdecimal()):
             raise UserError(f"Seeds '{text}' are not possible: expected numbers and ranges such as 0-63 or 0,1,4-9.")
         begin, end = int(first), int(last or first)
         if end < begin or end - begin >= 1_000_000:

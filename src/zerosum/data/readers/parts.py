@@ -116,4 +116,4 @@ def _part_of(name: str) -> str:
     own = numbered[1].strip("-_.") if numbered else ""
     if own not in PLAIN:
         return own
-    return path.parts[-2] if len(path.parts) > 1 and (numbered or path.stem.isdigit()) else ""
+    return path.parts[-2] if len(path.parts) > 1 and (numbered or path.stem.isdecimal()) else ""

@@ -182,7 +182,7 @@ def download(published: Published, path: Path, progress: Progress | None = None)
         path.parent.mkdir(parents=True, exist_ok=True)
         with urllib.request.urlopen(published.url, timeout=_TIMEOUT) as answer, open(temporary, "wb") as file:
             length = answer.headers.get("Content-Length")
-            _copy(answer, file, int(length) if length and length.isdigit() else None, progress)
+            _copy(answer, file, int(length) if length and length.isdecimal() else None, progress)
             file.flush()
             os.fsync(file.fileno())
         if _kind(temporary) is None:
