@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import sys
 from pathlib import Path
 
+import zerosum
 from zerosum.errors import Stopped, UserError
 from zerosum.interrupt import Interrupt, Interrupted
 from zerosum.options import Check, Compare, Evaluate, Prepare, Sample, Train, parse
@@ -19,9 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 done, 1 the machine gave out, 2 the user's mistake."""
     given = sys.argv[1:] if arguments is None else arguments
     if given == ["--version"]:
-        from zerosum import __version__
-
-        _say(f"zerosum {__version__}")
+        _say(f"zerosum {zerosum.__version__}")
         return 0
     try:
         command = parse(given)
@@ -46,6 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
         prepared = given[:2] == ["data", "prepare"]
         _complain("stopped: the same command goes on" if prepared else "stopped before there was anything to save")
         return 0 if given[:1] == ["train"] or prepared else 1
+    except BrokenPipeError:  # whoever read the lines has seen enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         if error.errno not in ON_DISK:
             raise
@@ -244,7 +247,3 @@ def _say(text: str) -> None:
 
 def _complain(text: str) -> None:
     sys.stderr.write(f"zerosum: {text}\n")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
