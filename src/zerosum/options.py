@@ -134,7 +134,7 @@ class Evaluate:
     target: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|FOLDER|FILE")]
     """A run's folder, a .safetensors file, or pictures as train takes them; list explains the metrics."""
     against: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
-    """The real pictures, as train takes them. Without it: those that the run was trained on are asked for."""
+    """The real pictures, as train takes them; always needed, but for list."""
     metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("fd_random10k", "prdc1k_random")
     """Names of protocols; zerosum evaluate list prints them."""
     draws: Annotated[int, tyro.conf.arg(metavar="N")] = 1
