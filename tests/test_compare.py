@@ -75,6 +75,12 @@ def test_the_newest_value_counts_and_a_missing_one_is_a_dash(
     assert " -" in said
 
 
+def test_names_are_shown_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    metric = "a_metric_whose_name_is_longer_than_anyone_thought"
+    assert main(["compare", str(write(tmp_path / "one", "dcgan", 0, [0.5], metric=metric))]) == 0
+    assert f"{metric} (p)" in capsys.readouterr().out
+
+
 def test_the_plot_is_a_picture_of_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = [write(tmp_path / f"a{seed}", "dcgan", seed, [0.1, 0.3, 0.5]) for seed in range(2)]
     monkeypatch.chdir(tmp_path)

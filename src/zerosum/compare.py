@@ -66,13 +66,14 @@ def compare(folders: Sequence[str | Path]) -> tuple[list[Group], list[Row]]:
 
 def table(groups: Sequence[Group], rows: Sequence[Row]) -> list[str]:
     """For people: a line a metric."""
-    lines = [f"{'':34}" + "".join(f"{group.name[:26]:>28}" for group in groups)]
-    lines.append(f"{'runs':34}" + "".join(f"{len(group.runs):>28}" for group in groups))
-    for row in rows:
-        metric, protocol, weights = row.key
+    keys = [row.key for row in rows]
+    names = [f"{metric} ({protocol}{', raw' if which == 'raw' else ''})" for metric, protocol, which in keys]
+    wide = max(map(len, names))
+    lines = [" " * wide + "".join(f"{group.name[:26]:>28}" for group in groups)]
+    lines.append("runs".ljust(wide) + "".join(f"{len(group.runs):>28}" for group in groups))
+    for name, row in zip(names, rows, strict=True):
         cells = "".join(f"{_cell(cell):>28}" for cell in row.cells)
-        name = f"{metric} ({protocol}{', raw' if weights == 'raw' else ''})"
-        lines.append(f"{name[:33]:34}{cells}  {row.verdict}".rstrip())
+        lines.append(f"{name:{wide}}{cells}  {row.verdict}".rstrip())
     return lines
 
 

@@ -110,7 +110,7 @@ def test_no_network(tmp_path):
     text = str(caught.value)
     assert "http://127.0.0.1:1/net.pth could not be downloaded" in text
     assert str(tmp_path / "weights" / "net.pth") in text
-    for metric in ("swd", "modes", "pixels", "fd-random", "fd-<classifier>"):
+    for metric in ("classifier", "random", "pixels", "zerosum evaluate list"):
         assert metric in text
     assert list((tmp_path / "weights").iterdir()) == []
 
