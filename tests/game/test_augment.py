@@ -8,8 +8,9 @@ from torch import Tensor
 
 from zerosum.game import losses
 from zerosum.game.augment import DiffAugment, Kind, augment
+from zerosum.game.critic import TorchNoise
 from zerosum.game.game import Game
-from zerosum.game.penalties import R1, R2, TorchNoise
+from zerosum.game.penalties import R1, R2
 
 KINDS: tuple[Kind, ...] = ("color", "translation", "cutout")
 SIZES = [(1, 8, 8), (3, 8, 8), (4, 8, 8), (3, 12, 20), (1, 28, 28), (3, 7, 5)]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from zerosum.game import losses
 from zerosum.game.augment import DiffAugment
+from zerosum.game.critic import TorchNoise
 from zerosum.game.game import (
     Batch,
     CriticTurn,
@@ -28,7 +29,7 @@ from zerosum.game.game import (
     play,
     simultaneous,
 )
-from zerosum.game.penalties import R1, R2, TorchNoise
+from zerosum.game.penalties import R1, R2
 from zerosum.game.schedules import START, Clock, linear
 
 LATENT, SIDE, COUNT = 3, 4, 5

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from zerosum.game import losses
 from zerosum.game.augment import DiffAugment
+from zerosum.game.critic import TorchNoise, slopes_of
 from zerosum.game.game import CriticTurn, Game
 from zerosum.game.penalties import (
     DRAGAN,
@@ -19,8 +20,6 @@ from zerosum.game.penalties import (
     FiniteDifference,
     GradientPenalty,
     Penalty,
-    TorchNoise,
-    scores_and_slopes,
 )
 from zerosum.game.schedules import START, Clock, Ramp, linear
 
@@ -164,7 +163,7 @@ def test_quadratic_critic_around() -> None:
 
 def test_slopes_are_each_samples_own() -> None:
     matrix, critic = quadratic()
-    found = scores_and_slopes(critic, REAL)
+    found = slopes_of(critic, REAL)
     torch.testing.assert_close(found.slopes, REAL @ matrix + A)
     torch.testing.assert_close(found.scores, critic(REAL))
     torch.testing.assert_close(found.squared_norms(), (REAL @ matrix + A).square().sum(dim=1))

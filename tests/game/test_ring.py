@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.game import losses
+from zerosum.game.critic import TorchNoise
 from zerosum.game.game import Batch, Draw, Game, Player, alternating, play
-from zerosum.game.penalties import R1, R2, TorchNoise
+from zerosum.game.penalties import R1, R2
 from zerosum.game.schedules import Clock, cosine
 
 MODES, STD = 8, 0.05

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from zerosum.game import losses
+from zerosum.game.critic import TorchNoise
 from zerosum.game.game import Batch, Draw, Game, Move, Player, alternating, play, simultaneous
-from zerosum.game.penalties import R1, TorchNoise
+from zerosum.game.penalties import R1
 
 # --- Proposition 1 and Theorem 1, on a few points ---
 

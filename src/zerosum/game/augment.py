@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from zerosum.game.penalties import Noise
+from zerosum.game.critic import Noise
 from zerosum.game.schedules import Ramp, Schedule
 
 Kind = Literal["color", "translation", "cutout"]

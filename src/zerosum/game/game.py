@@ -16,17 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.game.augment import DiffAugment, augment
+from zerosum.game.critic import Critic, Noise, TorchNoise, output_of, slopes_of
 from zerosum.game.losses import Loss
-from zerosum.game.penalties import (
-    Critic,
-    FiniteDifference,
-    GradientPenalty,
-    Noise,
-    Penalty,
-    TorchNoise,
-    scores_and_slopes,
-    scores_of,
-)
+from zerosum.game.penalties import FiniteDifference, GradientPenalty, Penalty
 from zerosum.game.schedules import START, Clock, Schedule, value
 
 Stats = dict[str, Tensor]
@@ -65,10 +57,10 @@ class Game:
         slopes = {}
         for name, x in batches.items():
             if name in exact:
-                slopes[name] = scores_and_slopes(critic, x)
+                slopes[name] = slopes_of(critic, x)
                 scores[name] = slopes[name].scores
             else:
-                scores[name] = scores_of(critic(x))
+                scores[name] = output_of(critic, x).scores
         loss = self.loss.critic(real=scores["real"], fake=scores["fake"]).mean()
         stats = {
             "real_score": scores["real"].mean(),
@@ -84,7 +76,7 @@ class Game:
                 each = penalty.of(slopes[penalty.at])
             else:
                 point = penalty.point(real=batches["real"], fake=batches["fake"], noise=noise)
-                each = penalty.of(scores_and_slopes(critic, point))
+                each = penalty.of(slopes_of(critic, point))
             stats[f"penalty_{penalty.at}"] = each.mean()
             loss = loss + value(penalty.weight, clock) * penalty.every * each.mean()
         return loss, {key: tensor.detach() for key, tensor in (stats | {"loss": loss}).items()}
@@ -94,8 +86,8 @@ class Game:
         real_scores = None
         if self.loss.uses_real and real is not None:
             with torch.no_grad():
-                real_scores = scores_of(critic(real))
-        scores = scores_of(critic(fake))
+                real_scores = output_of(critic, real).scores
+        scores = output_of(critic, fake).scores
         loss = self.loss.generator(real=real_scores, fake=scores).mean()
         return loss, {"loss": loss.detach(), "fake_score": scores.detach().mean()}
 

@@ -7,66 +7,16 @@ loss (``game.Game``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal
 
-import torch
 from torch import Tensor
 
+from zerosum.game.critic import Critic, Noise, Slopes, output_of
 from zerosum.game.schedules import Schedule
 
-# A critic maps pictures (N, ...) to scores (N,), or to a NamedTuple whose first field is the scores.
-Critic = Callable[[Tensor], Any]
 Place = Literal["real", "fake", "between", "around"]
 _SMALLEST = 1e-24  # a norm's derivative is infinite at zero
-
-
-class Noise(Protocol):
-    """Where random numbers come from; the trainer's are a function of (seed, position)."""
-
-    def uniform(self, *shape: int) -> Tensor: ...
-
-    def normal(self, *shape: int) -> Tensor: ...
-
-
-class TorchNoise(NamedTuple):
-    """Noise from torch's global generator: for loops of one's own and for tests."""
-
-    like: Tensor
-
-    def uniform(self, *shape: int) -> Tensor:
-        return torch.rand(shape, dtype=self.like.dtype, device=self.like.device)
-
-    def normal(self, *shape: int) -> Tensor:
-        return torch.randn(shape, dtype=self.like.dtype, device=self.like.device)
-
-
-class Slopes(NamedTuple):
-    """``scores`` (N,), and ``slopes`` = d scores_i / d x_i in the shape of x, differentiable once more."""
-
-    scores: Tensor
-    slopes: Tensor
-
-    def squared_norms(self) -> Tensor:
-        """Squared length of each sample's slope, (N,)."""
-        return self.slopes.flatten(1).square().sum(dim=1)
-
-
-def scores_of(output: Any) -> Tensor:
-    """The scores (N,) in a critic's output, whatever else it returns."""
-    scores = output if isinstance(output, Tensor) else output[0]
-    if scores.ndim != 1:
-        raise ValueError(f"a critic returns scores of shape (N,), not {tuple(scores.shape)}")
-    return scores
-
-
-def scores_and_slopes(critic: Critic, x: Tensor) -> Slopes:
-    """Scores of ``x`` and their derivative. Samples must not influence each other (no batch norm in the critic)."""
-    point = x.detach().requires_grad_()
-    scores = scores_of(critic(point))
-    (slopes,) = torch.autograd.grad(scores.sum(), point, create_graph=True)
-    return Slopes(scores, slopes)
 
 
 @dataclass(frozen=True)
@@ -119,7 +69,7 @@ class FiniteDifference:
 
     def of(self, critic: Critic, x: Tensor, scores: Tensor, noise: Noise) -> Tensor:
         """One number per sample, (N,), before the weight."""
-        moved = scores_of(critic(x.detach() + self.sigma * noise.normal(*x.shape)))
+        moved = output_of(critic, x.detach() + self.sigma * noise.normal(*x.shape)).scores
         return ((moved - scores) / self.sigma).square()
 
 

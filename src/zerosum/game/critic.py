@@ -1,0 +1,83 @@
+"""What a critic is to the game: a function from pictures to scores, and whatever else it tells about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+# A critic maps pictures (N, ...) to scores (N,), or to a NamedTuple whose first field is the scores, such as Output.
+Critic = Callable[[Tensor], Any]
+
+
+class Output(NamedTuple):
+    """What a critic says about pictures.
+
+    Attributes:
+        scores: one number per picture, (N,).
+        features: what the scores were made of, (N, ...).
+        logits: of an auxiliary classifier, (N, classes).
+    """
+
+    scores: Tensor
+    features: Tensor | None = None
+    logits: Tensor | None = None
+
+
+class Noise(Protocol):
+    """Where random numbers come from; the trainer's are a function of (seed, position)."""
+
+    def uniform(self, *shape: int) -> Tensor: ...
+
+    def normal(self, *shape: int) -> Tensor: ...
+
+
+class TorchNoise(NamedTuple):
+    """Noise from torch's global generator: for loops of one's own and for tests."""
+
+    like: Tensor
+
+    def uniform(self, *shape: int) -> Tensor:
+        return torch.rand(shape, dtype=self.like.dtype, device=self.like.device)
+
+    def normal(self, *shape: int) -> Tensor:
+        return torch.randn(shape, dtype=self.like.dtype, device=self.like.device)
+
+
+class Slopes(NamedTuple):
+    """The critic's ``output`` and ``slopes`` = d scores_i / d x_i in the shape of x, differentiable once more."""
+
+    output: Output
+    slopes: Tensor
+
+    @property
+    def scores(self) -> Tensor:
+        """(N,)."""
+        return self.output.scores
+
+    def squared_norms(self) -> Tensor:
+        """Squared length of each sample's slope, (N,)."""
+        return self.slopes.flatten(1).square().sum(dim=1)
+
+
+def output_of(critic: Critic, x: Tensor) -> Output:
+    """What a critic says about ``x``, whatever form it says it in.
+
+    Raises:
+        ValueError: its scores are not of shape (N,).
+    """
+    output = critic(x)
+    scores = output if isinstance(output, Tensor) else output[0]
+    if scores.ndim != 1:
+        raise ValueError(f"a critic returns scores of shape (N,), not {tuple(scores.shape)}")
+    return output if isinstance(output, Output) else Output(scores)
+
+
+def slopes_of(critic: Critic, x: Tensor) -> Slopes:
+    """Output at ``x`` and its scores' derivative. Samples must not influence each other (no batch norm)."""
+    point = x.detach().requires_grad_()
+    output = output_of(critic, point)
+    (slopes,) = torch.autograd.grad(output.scores.sum(), point, create_graph=True)
+    return Slopes(output, slopes)
