@@ -79,7 +79,9 @@ def upright(raw: Raw, least: tuple[int, int] | None = None) -> Image.Image:
     with _opened(raw) as image:
         orientation = _orientation(image, raw)
         if least is not None and image.format in ("JPEG", "MPO"):  # an MPO is a JPEG with more of them behind it
-            image.draft(None, least[::-1] if orientation in QUARTERS else least)
+            own = least[::-1] if orientation in QUARTERS else least
+            if image.width >= 2 * own[0] and image.height >= 2 * own[1]:  # a half is the least that draft can do
+                image.draft(None, own)
         plain = _deep(image) if _is_deep(image) else _plain(image, MODES[_channels(image)])
         turn = TURNS.get(orientation)
         if turn is not None:

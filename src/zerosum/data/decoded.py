@@ -58,7 +58,7 @@ def _row(shape: Shape, item: _Item) -> Row:
             pixels, drafted = fit(image, shape), image.height < item.height
     except Unreadable as error:
         return Row(np.zeros(shape.size, dtype=np.uint8), bytes(DIGEST), str(error), False)
-    return Row(pixels, hashlib.blake2b(pixels.tobytes(), digest_size=DIGEST).digest(), "", drafted)
+    return Row(pixels, hashlib.blake2b(pixels.data, digest_size=DIGEST).digest(), "", drafted)
 
 
 def _crashed(shape: Shape, item: _Item) -> Row:

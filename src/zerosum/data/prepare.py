@@ -27,6 +27,7 @@ from zerosum.data.survey import DIGEST, Survey
 from zerosum.errors import Stopped, UserError
 
 MARK = "source.jsonl"
+PART = 2**20  # bytes of pixels that are written together, while they lie in a processor's cache
 CHUNK = 2**26  # bytes of pixels between two marks on the disk
 IN_MEMORY = 2**29  # arrays whose prepared pixels are smaller are not cached
 SPARE = 0.9  # share of the free disk that a cache may take
@@ -148,15 +149,18 @@ def _on_disk(source: Source, seen: Survey, shape: Shape, folder: Path, key: str,
                 partial.mkdir(parents=True)
             files.append_line(partial / MARK, mark)
         writer = prepared.Writer(partial, shape)
-        per_chunk = max(1, CHUNK // (shape.channels * shape.height * shape.width))
+        per_part, per_chunk = (max(1, size // writer.picture) for size in (min(PART, CHUNK), CHUNK))
         pending: list[Row] = []
         progress(writer.count, len(source))
         for row in rows(source, seen, shape, writer.count):
             pending.append(row)
-            if len(pending) == per_chunk:
+            if len(pending) == per_part:
                 _append(writer, pending)
+                if writer.count - writer.marked >= per_chunk:
+                    writer.mark()
                 progress(writer.count, len(source))
         _append(writer, pending)
+        writer.mark()
         progress(len(source), len(source))
         whole = _assembled(source, seen, shape, np.empty((0, *shape.size), np.uint8), writer.digests(), writer.broken)
         fresh = {row: why for row, why in writer.broken.items() if row not in seen.broken}

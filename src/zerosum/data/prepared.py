@@ -37,6 +37,8 @@ class Writer:
     count: int = 0
     drafted: int = 0
     broken: dict[int, str] = field(default_factory=dict)
+    marked: int = 0
+    touched: set[Path] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.picture = self.shape.channels * self.shape.height * self.shape.width
@@ -47,13 +49,14 @@ class Writer:
             if self._holds(int(str(line["count"]))):
                 self.count, self.drafted = int(str(line["count"])), int(str(line["drafted"]))
                 self.broken |= {int(row): str(why) for row, why in dict(line["broken"]).items()}  # type: ignore[call-overload]
+        self.marked = self.count
         files.keep_lines(self.folder / JOURNAL, lambda line: int(str(line["count"])) <= self.count)
 
     def append(self, pixels: Bytes, digests: Bytes, broken: dict[int, str], drafted: int) -> None:
-        """Write rows (n, C, H, W) with the digests (n, 16) of their pixels, and force them to the disk.
+        """Write rows (n, C, H, W) with the digests (n, 16) of their pixels; only ``mark`` makes them last.
 
         Raises:
-            Stopped: the disk is full; the rows before stay.
+            Stopped: the disk is full; the marked rows stay.
         """
         done = 0
         while done < len(pixels):
@@ -65,7 +68,20 @@ class Writer:
         self.count += len(pixels)
         self.drafted += drafted
         self.broken |= broken
-        line = {"count": self.count, "drafted": self.drafted, "broken": {str(row): why for row, why in broken.items()}}
+
+    def mark(self) -> None:
+        """Force all rows to the disk, and note that they are there.
+
+        Raises:
+            Stopped: the disk is full; the rows marked before stay.
+        """
+        for path in sorted(self.touched):
+            with files.in_words(path), open(path, "r+b") as file:
+                os.fsync(file.fileno())
+        self.touched.clear()
+        broken = {str(row): why for row, why in self.broken.items() if row >= self.marked}
+        self.marked = self.count
+        line = {"count": self.count, "drafted": self.drafted, "broken": broken}
         files.append_line(self.folder / JOURNAL, line)
 
     def digests(self) -> Bytes:
@@ -77,8 +93,7 @@ class Writer:
             file.truncate(place)  # what a kill left behind
             file.seek(place)
             _write_all(file, values)
-            file.flush()
-            os.fsync(file.fileno())
+        self.touched.add(path)
 
     def _holds(self, count: int) -> bool:
         """Whether the files have the bytes of so many rows."""
