@@ -44,13 +44,13 @@ def main() -> None:
 
     for step in range(STEPS):
         real, fake = real_points(BATCH), generator(torch.randn(BATCH, 8))
-        loss, stats = game.critic_loss(critic, real=real, fake=fake)
+        loss, stats, _ = game.critic_loss(critic, real=real, fake=fake)
         critic_adam.zero_grad()
         loss.backward()
         critic_adam.step()
 
         critic.requires_grad_(False)  # the critic is held still in the generator's turn
-        loss, _ = game.generator_loss(critic, real=real, fake=fake)
+        loss, _, _ = game.generator_loss(critic, real=real, fake=fake)
         generator_adam.zero_grad()
         loss.backward()
         generator_adam.step()

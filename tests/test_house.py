@@ -23,6 +23,7 @@ ORDER = [  # a room may import only rooms above it
     "networks",
     "data",
     "metrics",
+    "composition",
     "recipe",
     "settings",
     "recipes",

@@ -19,9 +19,11 @@ from torch import nn
 from zerosum.errors import UserError
 from zerosum.game import losses
 from zerosum.game.augment import DiffAugment
-from zerosum.game.game import Game, alternating
+from zerosum.game.game import Game
 from zerosum.game.penalties import WGANGP, GradientPenalty
+from zerosum.game.rounds import alternating
 from zerosum.game.schedules import Ramp, linear
+from zerosum.game.sight import Sight
 from zerosum.networks import CATALOGUE as NETWORKS
 from zerosum.networks import DCGANDiscriminator, DCGANGenerator, ResidualCritic, ResidualGenerator
 from zerosum.recipe import Adam, PlayerSpec, describe, network
@@ -532,7 +534,7 @@ def test_ramps_in_images_do_not_depend_on_the_budget():
     assert not with_rate(linear(0, 1e-4, images=1000)).depends_on_budget()
     assert with_rate(Ramp(0, 1e-4)).depends_on_budget()
     strength = DiffAugment(strength=Ramp(0, 1))
-    moves = alternating(Game(losses.hinge, (WGANGP(),)), augment=strength)
+    moves = alternating(Game(losses.hinge, (WGANGP(),)), sight=Sight(strength))
     assert dataclasses.replace(recipe, moves=moves).depends_on_budget()
     moves = alternating(Game(losses.hinge, (GradientPenalty("between", linear(0, 1, images=10)),)))
     assert not dataclasses.replace(recipe, moves=moves).depends_on_budget()

@@ -118,6 +118,10 @@ def make_plan(request: Request, say: Callable[[str], None] = print) -> Plan:
         recipe = change(recipe, path, text)
     if request.images is not None:
         recipe = change(recipe, "images", str(request.images))
+    try:
+        recipe.check()
+    except ValueError as error:
+        raise UserError(f"These settings do not go together: {error}.") from None
     if recipe.balanced and source.labels is None:
         raise UserError("balanced=true is not possible: the pictures have no labels (use class folders).")
     if recipe.classes and (source.labels is None or recipe.classes != len(source.classes)):

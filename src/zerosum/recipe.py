@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from zerosum import composition
 from zerosum.errors import UserError
-from zerosum.game.game import Move
 from zerosum.game.losses import CATALOGUE as LOSSES
 from zerosum.game.losses import Loss
+from zerosum.game.rounds import Move
 from zerosum.game.schedules import Schedule
 from zerosum.networks import CATALOGUE as NETWORKS
 from zerosum.networks import Spec
@@ -38,11 +39,40 @@ class Adam:
 
 
 @dataclass(frozen=True)
+class SGD:
+    """Gradient descent; ``momentum`` may be a schedule."""
+
+    rate: Schedule = 0.1
+    momentum: Schedule = 0.0
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """RMSprop's settings (Tieleman and Hinton 2012): ``decay`` of the mean square."""
+
+    rate: Schedule = 5e-5
+    decay: float = 0.99
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.decay < 1 and self.eps > 0):
+            raise ValueError(f"RMSprop needs a decay in [0, 1) and eps > 0, not {self.decay}, {self.eps}")
+
+
+Optimizer = Adam | SGD | RMSprop
+
+
+@dataclass(frozen=True)
 class PlayerSpec:
-    """A network's description and how it is moved."""
+    """A network's description and how it is moved; ``clip`` bounds every weight after each step."""
 
     net: Spec
-    optimizer: Adam
+    optimizer: Optimizer
+    clip: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.clip is not None and self.clip <= 0:
+            raise ValueError(f"weights are clipped to a positive number, not {self.clip}")
 
 
 @dataclass(frozen=True)
@@ -108,6 +138,21 @@ class Recipe:
                 raise ValueError(
                     f"the generator's {name} is {generator[name]}, the recipe's {own}: use the recipe's dial"
                 )
+
+    def check(self) -> None:
+        """Whether its parts go together (``composition``); once all settings are made.
+
+        Raises:
+            ValueError: they do not.
+        """
+        composition.check(
+            {name: player.net for name, player in self.players.items()},
+            self.moves,
+            channels=self.channels,
+            classes=self.classes,
+            batch=self.batch,
+            clips={name: player.clip for name, player in self.players.items()},
+        )
 
     def depends_on_budget(self) -> bool:
         """Whether any schedule would have been another one under a larger budget."""

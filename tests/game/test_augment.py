@@ -268,7 +268,7 @@ def test_r1_and_r2_through_all_kinds_train_the_critic() -> None:
         x = augment(DiffAugment(KINDS), x, 1.0, TorchNoise(x))
         return torch.tanh(x.flatten(1) @ weight.T).sum(dim=1)
 
-    loss, stats = Game(losses.rpgan, (R1(1.0), R2(1.0))).critic_loss(critic, real=real, fake=fake)
+    loss, stats, _ = Game(losses.rpgan, (R1(1.0), R2(1.0))).critic_loss(critic, real=real, fake=fake)
     (gradient,) = torch.autograd.grad(loss, weight)
     assert stats["penalty_real"] > 0
     assert stats["penalty_fake"] > 0

@@ -13,24 +13,24 @@ from torch import Tensor, nn
 from zerosum.game import losses
 from zerosum.game.augment import DiffAugment
 from zerosum.game.critic import TorchNoise
-from zerosum.game.game import (
+from zerosum.game.game import Game, Stats
+from zerosum.game.penalties import R1, R2
+from zerosum.game.rounds import (
     Batch,
     CriticTurn,
     Draw,
-    Game,
     GeneratorTurn,
-    Memory,
     Move,
     Player,
-    Stats,
     Turn,
     alternating,
     generated,
     play,
     simultaneous,
 )
-from zerosum.game.penalties import R1, R2
 from zerosum.game.schedules import START, Clock, linear
+from zerosum.game.sight import Sight
+from zerosum.game.terms import LeCam, Memory
 
 LATENT, SIDE, COUNT = 3, 4, 5
 GAME = Game(losses.non_saturating)
@@ -261,8 +261,8 @@ def test_simultaneous_takes_both_losses_at_the_same_weights(name: str) -> None:
     assert len(path) == 2
     generator, critic = other["generator"], other["critic"]
     fake = generator(draw.latents)
-    critic_loss, _ = game.critic_loss(critic, real=draw.real.x, fake=fake.detach())
-    generator_loss, _ = game.generator_loss(critic, real=draw.real.x, fake=fake)
+    critic_loss, _, _ = game.critic_loss(critic, real=draw.real.x, fake=fake.detach())
+    generator_loss, _, _ = game.generator_loss(critic, real=draw.real.x, fake=fake)
     for net, loss, found in (
         (critic, critic_loss, path[1]["critic"]),
         (generator, generator_loss, path[1]["generator"]),
@@ -456,7 +456,7 @@ def test_generator_loss_scores_reals_only_where_they_count_and_without_a_graph()
     fake = torch.randn(COUNT, SIDE, dtype=torch.float64, requires_grad=True)
     Game(losses.hinge).generator_loss(critic, real=real, fake=fake)
     assert len(critic.seen) == 1
-    loss, stats = Game(losses.rpgan).generator_loss(critic, real=real, fake=fake)
+    loss, stats, _ = Game(losses.rpgan).generator_loss(critic, real=real, fake=fake)
     loss.backward()
     assert len(critic.seen) == 3
     assert real.grad is None
@@ -501,8 +501,104 @@ def test_augmentation_stands_before_the_critic_in_every_turn() -> None:
     draw = make_draws(1)[0]
     draw = draw._replace(real=Batch(draw.real.x.view(-1, 1, 2, 2) + 10))
     grey = DiffAugment(("cutout",), fill=-7.0)  # covers one of the four pixels, or none
-    play(alternating(Game(losses.rpgan), one_draw=True, augment=grey), players, {0: draw}, {})
+    play(alternating(Game(losses.rpgan), one_draw=True, sight=Sight(grey)), players, {0: draw}, {})
     seen = players["critic"].net.seen
     assert len(seen) == 4  # real and fake for the critic, real and fake for the generator
     assert all((x == -7).any() for x, _, _ in seen)
     assert len({tuple((x == -7).flatten().tolist()) for x, _, _ in seen}) > 1  # drawn anew each time
+
+
+# --- who plays when, and what follows from a step ---
+
+
+@pytest.mark.parametrize("every", [1, 2, 5, 500])
+@pytest.mark.parametrize("early", [0, 1, 3, 25])
+def test_played_before_counts_the_rounds(every: int, early: int) -> None:
+    turn = Turn("critic", CriticTurn(GAME), every=every, early=early)
+    count = 0
+    for index in range(1100):
+        assert turn.played_before(index) == count
+        assert turn.is_played(index) == (index < early or index % every == 0)
+        count += turn.is_played(index)
+
+
+def test_weights_are_clipped_after_the_step() -> None:
+    players = make_players(rate=10.0)
+    players["critic"].clip = 0.01
+    play(alternating(GAME), players, make_draws(2), {})
+    assert max(p.abs().max().item() for p in players["critic"].net.parameters()) == 0.01
+    assert max(p.abs().max().item() for p in players["generator"].net.parameters()) > 0.01
+
+
+def test_momentum_follows_its_schedule() -> None:
+    players = make_players()
+    players["critic"].momentum = linear(0.5, 0.7, images=100)
+    for images, expected in ((0, 0.5), (50, 0.6), (200, 0.7)):
+        play(alternating(GAME), players, make_draws(2, clock=Clock(images=images)), {})
+        assert players["critic"].optimizer.param_groups[0]["momentum"] == pytest.approx(expected)
+        assert players["generator"].optimizer.param_groups[0]["momentum"] == 0
+
+
+def test_layers_advance_when_their_player_has_stepped() -> None:
+    class Advancing(Critic):
+        def __init__(self) -> None:
+            super().__init__()
+            self.moments: list[Tensor] = []
+
+        def advance(self) -> None:
+            self.moments.append(self.layer.weight.detach().clone())
+
+    players = make_players()
+    net = Advancing()
+    players["critic"] = Player(net, torch.optim.SGD(net.parameters(), lr=1.0), 0.1)
+    play(alternating(GAME, critic_turns=2, generator_turns=2), players, make_draws(4), {})
+    assert len(net.moments) == 2
+    assert not torch.equal(*net.moments)
+    assert torch.equal(net.moments[1], net.layer.weight)
+
+
+def test_random_layers_ask_the_draw() -> None:
+    class Dropping(Critic):
+        def __init__(self) -> None:
+            super().__init__()
+            self.noise = None
+
+        def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+            return super().forward(x * self.noise.uniform(*x.shape), labels)
+
+    asked: list[int] = []
+
+    class Asked(TorchNoise):
+        def uniform(self, *shape: int) -> Tensor:
+            asked.append(shape[0])
+            return super().uniform(*shape)
+
+    players = make_players()
+    net = Dropping()
+    players["critic"] = Player(net, torch.optim.SGD(net.parameters(), lr=1.0), 0.1)
+    draws = {n: draw._replace(noise=Asked(draw.real.x)) for n, draw in make_draws(2).items()}
+    play(alternating(GAME), players, draws, {})
+    assert asked == [COUNT, COUNT, COUNT]  # real and fake for the critic, fake for the generator
+
+
+def test_packs_reach_the_critic_and_no_one_else() -> None:
+    players = make_players()
+    wide = Critic()
+    wide.layer = nn.Linear(2 * SIDE, 1, dtype=torch.float64)
+    players["critic"] = Player(wide, torch.optim.SGD(wide.parameters(), lr=1.0), 0.1)
+    draw = make_draws(1)[0]
+    draw = draw._replace(real=Batch(draw.real.x[:4], None), latents=draw.latents[:4])
+    play(alternating(GAME, one_draw=True, sight=Sight(pack=2)), players, {0: draw}, {})
+    assert [tuple(x.shape) for x, _, _ in wide.seen] == [(2, 2 * SIDE)] * 3
+    assert len(players["generator"].net.seen[0][0]) == 4
+
+
+def test_memory_goes_from_turn_to_turn() -> None:
+    """Two critic turns of one round move LeCam's means twice; the generator's turn leaves them."""
+    game = Game(losses.hinge, terms=(LeCam(decay=0.5),))
+    players = make_players(rate=0.0)
+    draws = make_draws(3)
+    _, memory = play(alternating(game, critic_turns=2), players, draws, {})
+    net = players["critic"].net
+    first, second = (net(draws[n].real.x).mean() for n in (0, 1))
+    torch.testing.assert_close(memory["lecam.real"], 0.5 * (0.5 * first) + 0.5 * second)

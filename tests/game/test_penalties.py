@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from zerosum.game import losses
 from zerosum.game.augment import DiffAugment
 from zerosum.game.critic import TorchNoise, slopes_of
-from zerosum.game.game import CriticTurn, Game
+from zerosum.game.game import Game
 from zerosum.game.penalties import (
     DRAGAN,
     R1,
@@ -21,7 +21,9 @@ from zerosum.game.penalties import (
     GradientPenalty,
     Penalty,
 )
+from zerosum.game.rounds import CriticTurn
 from zerosum.game.schedules import START, Clock, Ramp, linear
+from zerosum.game.sight import Sight
 
 SIDE = 5  # points live in so many dimensions
 A = torch.tensor([0.3, -1.2, 0.5, 2.0, -0.7], dtype=torch.float64)
@@ -114,7 +116,7 @@ def test_any_shape_of_sample(shape: tuple[int, ...]) -> None:
 
 def test_two_penalties_add_up_and_the_loss_is_added_once() -> None:
     game = Game(losses.wasserstein, (R1(3.0), R2(5.0), WGANGP(2.0)))
-    loss, stats = game.critic_loss(linear_critic, real=REAL, fake=FAKE)
+    loss, stats, _ = game.critic_loss(linear_critic, real=REAL, fake=FAKE)
     plain = (linear_critic(FAKE) - linear_critic(REAL)).mean().item()
     assert stats["game"].item() == pytest.approx(plain)
     assert loss.item() == pytest.approx(plain + 4 * SQUARED + 2 * (LENGTH - 1) ** 2)
@@ -263,7 +265,7 @@ def test_no_gradient_reaches_the_generator_nor_the_data(penalty: Penalty) -> Non
     real = REAL.clone().requires_grad_()
     w = A.clone().requires_grad_()
     game = Game(losses.non_saturating, (penalty,))
-    loss, _ = game.critic_loss(lambda x: torch.tanh(x) @ w, real=real, fake=theta * FAKE)
+    loss, _, _ = game.critic_loss(lambda x: torch.tanh(x) @ w, real=real, fake=theta * FAKE)
     loss.backward()
     assert theta.grad is None
     assert real.grad is None
@@ -371,7 +373,7 @@ def test_forward_passes(penalties: tuple[Penalty, ...], calls: int) -> None:
 def test_a_penalty_that_rests_costs_nothing() -> None:
     critic = Recorder(linear_critic)
     game = Game(losses.rpgan, (GradientPenalty("between", 1.0, every=3),))
-    _, stats = game.critic_loss(critic, real=REAL, fake=FAKE, clock=Clock(round=1))
+    _, stats, _ = game.critic_loss(critic, real=REAL, fake=FAKE, clock=Clock(round=1))
     assert len(critic.points) == 2
     assert "penalty_between" not in stats
 
@@ -411,7 +413,7 @@ def test_real_and_fake_must_have_one_shape(shape: tuple[int, ...]) -> None:
 def test_stats_are_detached_scalars() -> None:
     w = A.clone().requires_grad_()
     real, fake = torch.eye(SIDE, dtype=torch.float64), -torch.eye(SIDE, dtype=torch.float64)
-    _, stats = Game(losses.hinge, (R1(1.0), WGANGP())).critic_loss(lambda x: x @ w, real=real, fake=fake)
+    _, stats, _ = Game(losses.hinge, (R1(1.0), WGANGP())).critic_loss(lambda x: x @ w, real=real, fake=fake)
     assert all(tensor.shape == () and not tensor.requires_grad for tensor in stats.values())
     assert stats["real_score"].item() == pytest.approx(A.mean().item())
     assert stats["fake_score"].item() == pytest.approx(-A.mean().item())
@@ -422,4 +424,4 @@ def test_stats_are_detached_scalars() -> None:
 def test_finite_differences_refuse_augmentation() -> None:
     game = Game(losses.rpgan, (FiniteDifference("real", 1.0),))
     with pytest.raises(ValueError, match="two points"):
-        CriticTurn(game, DiffAugment())
+        CriticTurn(game, Sight(DiffAugment()))

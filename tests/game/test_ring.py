@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from zerosum.game import losses
 from zerosum.game.critic import TorchNoise
-from zerosum.game.game import Batch, Draw, Game, Player, alternating, play
+from zerosum.game.game import Game
 from zerosum.game.penalties import R1, R2
+from zerosum.game.rounds import Batch, Draw, Player, alternating, play
 from zerosum.game.schedules import Clock, cosine
 
 MODES, STD = 8, 0.05

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from zerosum.game import losses
 from zerosum.game.critic import TorchNoise
-from zerosum.game.game import Batch, Draw, Game, Move, Player, alternating, play, simultaneous
+from zerosum.game.game import Game
 from zerosum.game.penalties import R1
+from zerosum.game.rounds import Batch, Draw, Move, Player, alternating, play, simultaneous
 
 # --- Proposition 1 and Theorem 1, on a few points ---
 
@@ -168,5 +169,5 @@ def test_simultaneous_minimax_play_spirals_outwards_too() -> None:
 def test_r1_of_the_linear_critic_is_the_squared_slope() -> None:
     critic = Slope(-1.7)
     real, fake = torch.zeros(3, 1, dtype=torch.float64), torch.full((3, 1), 2.0, dtype=torch.float64)
-    loss, _ = Game(losses.wasserstein, (R1(0.6),)).critic_loss(critic, real=real, fake=fake)
+    loss, _, _ = Game(losses.wasserstein, (R1(0.6),)).critic_loss(critic, real=real, fake=fake)
     assert loss.item() == pytest.approx(-1.7 * 2.0 + 0.3 * 1.7**2, rel=1e-12)

@@ -207,7 +207,7 @@ def test_a_time_becomes_a_budget_once(tmp_path: Path) -> None:
 
 def test_draws_of_one_number_share_one_batch(tmp_path: Path) -> None:
     odd = change(recipe("modern", {}), "moves.1.0.batch", "4")
-    with pytest.raises(UserError, match="batches of 8 and 4"):
+    with pytest.raises(ValueError, match="batches of 8 and 4"):
         Trainer(odd, pictures(), Run(tmp_path), 0, Choices())
 
 

@@ -69,14 +69,36 @@ def _translation(x: Tensor, spec: DiffAugment, noise: Noise) -> Tensor:
 def _shifted(x: Tensor, dim: int, amount: Tensor, spec: DiffAugment) -> Tensor:
     """Move each picture along ``dim`` by its own whole number of pixels, uniform in [-most, most]."""
     size = x.shape[dim]
-    most = int(size * spec.shift + 0.5)
-    shift = (amount * (2 * most + 1)).floor().long() - most
+    shift = _shifts(amount, size, spec.shift)
     wanted = torch.arange(size, device=x.device)[None, :] - shift[:, None]  # (N, size): where each line comes from
     shape = [len(x), 1, 1, 1]
     shape[dim] = size
     source = wanted.clamp(0, size - 1).view(shape).expand_as(x)
     inside = ((wanted >= 0) & (wanted < size)).view(shape)
     return torch.where(inside, x.gather(dim, source), spec.fill)
+
+
+def jitter(x: Tensor, noise: Noise) -> Tensor:
+    """Pictures (N, C, H, W) flipped left to right half of the time and shifted by up to an eighth of each side.
+
+    The border is mirrored at the edge (Zhang et al. 2020, section 3.1).
+    """
+    amount = noise.uniform(len(x), 3)
+    x = torch.where((amount[:, 0] < 0.5).view(-1, 1, 1, 1), x.flip(3), x)
+    for dim in (2, 3):
+        size = x.shape[dim]
+        wanted = torch.arange(size, device=x.device)[None, :] - _shifts(amount[:, dim - 1], size, 0.125)[:, None]
+        mirrored = (size - 1) - ((size - 1) - wanted.abs()).abs()
+        shape = [len(x), 1, 1, 1]
+        shape[dim] = size
+        x = x.gather(dim, mirrored.view(shape).expand_as(x))
+    return x
+
+
+def _shifts(amount: Tensor, size: int, share: float) -> Tensor:
+    """Whole numbers of pixels, uniform in [-most, most] with ``most`` the rounded share of the side; (N,)."""
+    most = int(size * share + 0.5)
+    return (amount * (2 * most + 1)).floor().long() - most
 
 
 def _cutout(x: Tensor, spec: DiffAugment, noise: Noise) -> Tensor:

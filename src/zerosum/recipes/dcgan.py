@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from zerosum.game import losses
-from zerosum.game.game import Game, alternating
+from zerosum.game.game import Game
+from zerosum.game.rounds import alternating
 from zerosum.networks.dcgan import DCGANDiscriminator, DCGANGenerator, FirstNorm
 from zerosum.networks.latent import Latent
 from zerosum.recipe import EMA, Adam, PlayerSpec, Recipe

@@ -6,9 +6,11 @@ from typing import Literal
 
 from zerosum.game import losses
 from zerosum.game.augment import DiffAugment, Kind
-from zerosum.game.game import CriticTurn, Game, GeneratorTurn, Turn
+from zerosum.game.game import Game
 from zerosum.game.penalties import R1, R2
+from zerosum.game.rounds import alternating
 from zerosum.game.schedules import cosine
+from zerosum.game.sight import Sight
 from zerosum.networks.latent import Latent
 from zerosum.networks.residual import ResidualCritic, ResidualGenerator
 from zerosum.recipe import EMA, Adam, PlayerSpec, Recipe
@@ -57,7 +59,7 @@ def modern(
     gamma = image_width * image_height / 100 if gamma is None else gamma
     slope = cosine(gamma, 0.3 * gamma)
     game = Game(losses.rpgan, (R1(slope, penalty_every), R2(slope, penalty_every)))
-    changes = DiffAugment(augment, strength, fill=fill) if augment and strength > 0 else None
+    sight = Sight(DiffAugment(augment, strength, fill=fill) if augment and strength > 0 else None)
     adam = Adam(cosine(rate, rate * final_rate), beta1=0.0, beta2=beta2)
     return Recipe(
         name="modern",
@@ -67,7 +69,7 @@ def modern(
             ),
             "critic": PlayerSpec(ResidualCritic(image_width, image_height, channels, width, blocks, classes), adam),
         },
-        moves=((Turn("critic", CriticTurn(game, changes)),), (Turn("generator", GeneratorTurn(game, changes)),)),
+        moves=alternating(game, one_draw=True, sight=sight),
         latent=Latent(latent_size, "normal"),
         width=image_width,
         height=image_height,

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from zerosum.errors import UserError
-from zerosum.game.game import Memory, Players
+from zerosum.game.rounds import Players
+from zerosum.game.terms import Memory
 from zerosum.recipe import Recipe
 from zerosum.training.ema import Average
 

@@ -13,19 +13,20 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from zerosum import files, streams
+from zerosum import files
 from zerosum.data.loader import Loader
 from zerosum.data.pictures import Pictures
 from zerosum.data.pixels import to_device
-from zerosum.errors import Stopped, UserError
-from zerosum.game.game import Batch, Draw, Player, Stats, Turn, play
+from zerosum.errors import Stopped
+from zerosum.game.game import Stats
+from zerosum.game.rounds import Batch, Draw, Turn, play
 from zerosum.game.schedules import Clock
-from zerosum.networks.layout import channels_last
+from zerosum.game.terms import Memory
 from zerosum.recipe import Recipe
 from zerosum.run import Run
-from zerosum.training import saving
+from zerosum.training import players, saving
 from zerosum.training.ema import Average
 from zerosum.training.noise import StreamNoise
 
@@ -83,24 +84,12 @@ class Trainer:
     rounds: int = 0
     images: int = 0
     seconds: float = 0.0
-    memory: dict[str, Tensor] = field(default_factory=dict)
+    memory: Memory = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.recipe.check()
         self.device = torch.device(self.choices.device)
-        self.players: dict[str, Player] = {}
-        for name, spec in self.recipe.players.items():
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(streams.seed_of(self.seed, f"weights/{name}"))
-                net = spec.net.build()
-            if self.device.type != "cpu":  # they are made there, and FakeTensorMode cannot move them
-                net = net.to(self.device)
-            if self.layout == torch.channels_last:
-                channels_last(net)
-            adam = spec.optimizer
-            optimizer = torch.optim.Adam(
-                net.parameters(), lr=1.0, betas=(adam.beta1, adam.beta2), eps=adam.eps, fused=True
-            )
-            self.players[name] = Player(net, optimizer, adam.rate)
+        self.players = players.build(self.recipe, self.seed, self.device, self.layout)
         self.average = Average(self.generator, self.recipe.ema)
         self.loader = Loader(
             self.pictures,
@@ -114,13 +103,8 @@ class Trainer:
         self.sums: Stats = {}
         self.counts: dict[str, int] = {}  # a turn need not be played in every round
         self.flushed = 0  # images at the last line of stats
-        sizes: dict[int, int] = {}
-        for turn in (turn for move in self.recipe.moves for turn in move):
-            size = turn.batch or self.recipe.batch
-            if sizes.setdefault(turn.draw, size) != size:
-                raise UserError(f"Turns on draw {turn.draw} ask for batches of {sizes[turn.draw]} and {size}.")
-        self.draw_sizes = sizes
         self.turns = [turn for move in self.recipe.moves for turn in move]
+        self.draw_sizes = {turn.draw: turn.batch or self.recipe.batch for turn in self.turns}
 
     @property
     def generator(self) -> nn.Module:
@@ -129,7 +113,7 @@ class Trainer:
     def play_round(self, budget: Budget) -> None:
         """One round of the recipe's moves, and one step of the average."""
         clock = Clock(self.images, self.rounds, budget.at(self.images))
-        seen = {turn.draw for turn in self.turns if turn.player == "critic" and clock.round % turn.every == 0}
+        seen = {turn.draw for turn in self.turns if turn.player == "critic" and turn.is_played(clock.round)}
         images = sum(self.draw_sizes[draw] for draw in seen)
         stats, self.memory = play(
             self.recipe.moves, self.players, self.draws(clock), self.memory, before_steps=self.check_gradients
@@ -143,11 +127,12 @@ class Trainer:
 
     def draws(self, clock: Clock) -> dict[int, Draw]:
         """The draws of a round: real pictures, latents and noise at the round's place in their streams."""
-        turns = [turn for turn in self.turns if clock.round % turn.every == 0]
-        start = clock.round * sum(self.draw_sizes.values())
+        counted = {turn.draw: turn.played_before(clock.round) for turn in self.turns}
+        start = sum(size * counted[number] for number, size in self.draw_sizes.items())
         draws = {}
         for number, size in self.draw_sizes.items():
-            if any(turn.draw == number for turn in turns):
+            roles = {turn.player for turn in self.turns if turn.draw == number and turn.is_played(clock.round)}
+            if roles:
                 x, labels = self.loader.batch(start, size)
                 draws[number] = Draw(
                     real=Batch(x.contiguous(memory_format=self.layout), labels),
@@ -155,9 +140,9 @@ class Trainer:
                     noise=StreamNoise(self.seed, str(number), start, size, self.device),
                     kept={},
                     clock=clock,
-                    shared=any(turn.draw == number and turn.player == "generator" for turn in turns),
+                    shared="generator" in roles,
                 )
-            start += size
+                start += size
         return draws
 
     @property
@@ -173,8 +158,7 @@ class Trainer:
             norms[f"{turn.player}.gradient"] = norm
             self.healthy = self.healthy * torch.isfinite(norm + stats[f"{turn.player}.loss"])
         for turn in turns:
-            # the fused optimizers' own switch: a step with found_inf set changes nothing
-            setattr(self.players[turn.player].optimizer, "found_inf", 1 - self.healthy)  # noqa: B010 - no typed field
+            players.gate(self.players[turn.player], self.healthy)
         return norms
 
     def flush(self, seconds: float) -> dict[str, float]:

@@ -1,0 +1,122 @@
+"""Which parts go together: what cannot work is refused before anything is trained, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from zerosum.game.game import Game
+from zerosum.game.losses import cross_entropy_critic
+from zerosum.game.penalties import FiniteDifference, GradientPenalty
+from zerosum.game.rounds import CriticTurn, GeneratorTurn, Move
+from zerosum.game.sight import Sight
+from zerosum.game.terms import AuxiliaryClassifier, LabelSmoothing
+from zerosum.networks import Spec
+
+
+def check(
+    nets: Mapping[str, Spec],
+    moves: Sequence[Move],
+    *,
+    channels: int,
+    classes: int,
+    batch: int,
+    clips: Mapping[str, float | None],
+) -> None:
+    """Refuse combinations that cannot work or that do not mean anything.
+
+    Args:
+        nets: the players' networks by name; "generator" and "critic" are looked at.
+        batch: of draws that do not have their own.
+        clips: bounds on the players' weights.
+
+    Raises:
+        ValueError: the first such combination, and why.
+    """
+    turns = [turn for move in moves for turn in move]
+    sizes: dict[int, int] = {}
+    for turn in turns:
+        size = turn.batch or batch
+        if sizes.setdefault(turn.draw, size) != size:
+            raise ValueError(f"turns on draw {turn.draw} ask for batches of {sizes[turn.draw]} and {size}")
+    parts = [(turn.loss.game, turn.loss.sight) for turn in turns if isinstance(turn.loss, CriticTurn | GeneratorTurn)]
+    _labels(nets, [game for game, _ in parts], classes)
+    for game, sight in parts:
+        _game(game)
+        _packs(sight, channels, classes, sizes, nets["critic"])
+    if len({sight.pack for _, sight in parts}) > 1:
+        raise ValueError("all turns show the critic packs of one size, or it would need several first layers")
+    _layers(nets["critic"], [game for game, _ in parts], clips.get("critic"))
+
+
+def _game(game: Game) -> None:
+    if any(isinstance(term, LabelSmoothing) for term in game.terms) and game.loss.critic is not cross_entropy_critic:
+        raise ValueError(
+            "label smoothing changes the labels of a cross-entropy, and this loss has none: use it with "
+            "non_saturating or saturating"
+        )
+    if game.weight == 0 and not any(term.name in ("matching", "classifier") for term in game.terms):
+        raise ValueError("with weight 0 the generator learns from the terms alone, and no term teaches it anything")
+
+
+def _labels(nets: Mapping[str, Spec], games: Sequence[Game], classes: int) -> None:
+    generator, critic = (int(_field(nets[name], "classes", 0)) for name in ("generator", "critic"))
+    if critic and not generator and hasattr(nets["generator"], "classes"):
+        raise ValueError(
+            "the critic sees labels and the generator does not: it would be asked, and with a paired loss compared, "
+            "for classes that it cannot know"
+        )
+    if critic not in (0, classes):
+        raise ValueError(f"the critic's classes are {critic}, the recipe's {classes}: use the recipe's dial")
+    asked = any(isinstance(term, AuxiliaryClassifier) for game in games for term in game.terms)
+    if not hasattr(nets["critic"], "labels"):
+        return
+    able = critic > 0 and _field(nets["critic"], "labels", "") == "classifier"
+    if asked and not able:
+        raise ValueError("an auxiliary classifier needs labels, and a critic whose labels are 'classifier'")
+    if able and games and not asked:
+        raise ValueError("the critic has a classifier that nothing teaches: add the term AuxiliaryClassifier")
+
+
+def _packs(sight: Sight, channels: int, classes: int, sizes: Mapping[int, int], critic: Spec) -> None:
+    if sight.pack == 1:
+        return
+    if classes:
+        raise ValueError("the pictures of a pack share one score, which cannot be asked for several labels: pack=1")
+    for size in sizes.values():
+        if size % sight.pack:
+            raise ValueError(f"a batch of {size} cannot be shown in packs of {sight.pack}")
+    wide = int(_field(critic, "channels", sight.pack * channels))
+    if wide != sight.pack * channels:
+        raise ValueError(f"packs of {sight.pack} have {sight.pack * channels} channels, and the critic takes {wide}")
+
+
+def _layers(critic: Spec, games: Sequence[Game], clip: float | None) -> None:
+    """What only the critic's layers tell."""
+    penalties = [penalty for game in games for penalty in game.penalties]
+    between = any(isinstance(penalty, GradientPenalty) and penalty.at == "between" for penalty in penalties)
+    finite = any(isinstance(penalty, FiniteDifference) for penalty in penalties)
+    if not (between or finite or clip):
+        return
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        layers = list(critic.build().modules())
+    mixing = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers)
+    if between and mixing:
+        raise ValueError(
+            "the penalty between real and generated pictures asks for the slope at each picture by itself, but batch "
+            "norm makes every score depend on the whole batch: use a critic with norm none, layer or spectral"
+        )
+    if finite and (mixing or any(hasattr(layer, "noise") for layer in layers)):
+        raise ValueError(
+            "a finite difference compares the critic at two points, but batch norm and dropout treat each of them in "
+            "another way: use R1 and R2, or a critic without them"
+        )
+    if clip and any(hasattr(layer, "advance") for layer in layers):
+        raise ValueError("spectral norm divides the weights by their norm, so that clipping them means nothing")
+
+
+def _field(spec: Any, name: str, otherwise: Any) -> Any:
+    return getattr(spec, name, otherwise)

@@ -1,0 +1,284 @@
+"""Who moves when, and on what.
+
+A round is a tuple of moves. A move is a tuple of turns that are played simultaneously: all losses at the same
+parameters, then all step. The article's DCGAN is two moves on one draw; Algorithm 1 with k is k critic turns on k
+draws and one generator turn. ``play`` is the whole of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from zerosum.game.critic import Critic, Noise
+from zerosum.game.game import Game, Stats
+from zerosum.game.penalties import FiniteDifference
+from zerosum.game.schedules import START, Clock, Schedule, value
+from zerosum.game.sight import PLAIN, Sight, packed, see
+from zerosum.game.terms import Memory
+
+
+class Batch(NamedTuple):
+    """``x``: pictures (N, C, H, W) in [-1, 1], or points (N, d); ``labels`` (N,) int64 or None."""
+
+    x: Tensor
+    labels: Tensor | None = None
+
+
+class Draw(NamedTuple):
+    """What was drawn together, for the turns that share it.
+
+    The generated pictures carry the real batch's labels. ``kept`` holds the generator's pass until the generator
+    moves; ``shared`` says that a generator's turn is played on this draw, so that the pass needs its graph.
+    """
+
+    real: Batch
+    latents: Tensor
+    noise: Noise
+    kept: dict[str, Tensor]
+    clock: Clock = START
+    shared: bool = True
+
+
+@dataclass
+class Player:
+    """A network, the optimizer that moves it, and its learning rate. Weights that are frozen now stay frozen.
+
+    Attributes:
+        momentum: the optimizer's, where it changes.
+        clip: after each step every weight is clamped to [-clip, clip] (Arjovsky et al. 2017).
+    """
+
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    rate: Schedule
+    momentum: Schedule | None = None
+    clip: float | None = None
+
+    def __post_init__(self) -> None:
+        self._movable = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
+        # layers with a step of their own (spectral norm's power iteration), and with random numbers (dropout)
+        self._advancing: list[Any] = [layer for layer in self.net.modules() if hasattr(layer, "advance")]
+        self._random: list[Any] = [layer for layer in self.net.modules() if hasattr(layer, "noise")]
+        self.still = False
+
+    def on(self, noise: Noise) -> nn.Module:
+        """The network, with these random numbers."""
+        for layer in self._random:
+            layer.noise = noise
+        return self.net
+
+    def step(self, clock: Clock) -> None:
+        """Move along the gradients, and what follows from having moved."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = value(self.rate, clock)
+            if self.momentum is not None:
+                group["momentum"] = value(self.momentum, clock)
+        self.optimizer.step()
+        if self.clip is not None:
+            with torch.no_grad():
+                for parameter in self._movable:
+                    parameter.clamp_(-self.clip, self.clip)
+        for layer in self._advancing:
+            layer.advance()
+
+    def hold(self, still: bool) -> None:
+        """Let no gradient reach the weights (``still``), or let it again."""
+        self.still = still
+        for parameter in self._movable:
+            parameter.requires_grad_(not still)
+
+
+Players = Mapping[str, Player]
+
+
+class TurnLoss(Protocol):
+    """(players, draw, memory) -> (loss, stats, memory)."""
+
+    def __call__(self, players: Players, draw: Draw, memory: Memory) -> tuple[Tensor, Stats, Memory]: ...
+
+
+class Turn(NamedTuple):
+    """One player's turn. Turns with one ``draw`` number share one draw; ``batch`` None is the recipe's batch.
+
+    It is played in the first ``early`` rounds, and in each round whose index is a multiple of ``every``.
+    """
+
+    player: str
+    loss: TurnLoss
+    draw: int = 0
+    batch: int | None = None
+    every: int = 1
+    early: int = 0
+
+    def is_played(self, index: int) -> bool:
+        """Whether it is played in the round of this index."""
+        return index < self.early or index % self.every == 0
+
+    def played_before(self, index: int) -> int:
+        """In how many rounds it is played before that of this index."""
+        first = min(index, self.early)
+        return first + -(-index // self.every) - -(-first // self.every)
+
+
+Move = tuple[Turn, ...]
+
+
+@dataclass(frozen=True)
+class CriticTurn:
+    """The critic scores real pictures and generated ones that are held still."""
+
+    game: Game
+    sight: Sight = PLAIN
+
+    def __post_init__(self) -> None:
+        if not self.sight.plain and any(isinstance(penalty, FiniteDifference) for penalty in self.game.penalties):
+            raise ValueError(
+                "a finite difference compares the critic at two points, but augmentation and instance noise change "
+                "each of them in another way: use R1 and R2, or neither"
+            )
+
+    def __call__(self, players: Players, draw: Draw, memory: Memory) -> tuple[Tensor, Stats, Memory]:
+        return self.game.critic_loss(
+            critic_on(players, draw, self.sight),
+            real=packed(draw.real.x, self.sight.pack),
+            fake=packed(generated(players, draw).detach(), self.sight.pack),
+            labels=draw.real.labels,
+            nearby=nearby(players, draw, self.sight.pack),
+            noise=draw.noise,
+            clock=draw.clock,
+            memory=memory,
+        )
+
+
+@dataclass(frozen=True)
+class GeneratorTurn:
+    """The generator moves against a critic that is held still."""
+
+    game: Game
+    sight: Sight = PLAIN
+
+    def __call__(self, players: Players, draw: Draw, memory: Memory) -> tuple[Tensor, Stats, Memory]:
+        return self.game.generator_loss(
+            critic_on(players, draw, self.sight),
+            real=packed(draw.real.x, self.sight.pack),
+            fake=packed(generated(players, draw), self.sight.pack),
+            labels=draw.real.labels,
+            nearby=nearby(players, draw, self.sight.pack),
+            noise=draw.noise,
+            clock=draw.clock,
+            memory=memory,
+        )
+
+
+def generated(players: Players, draw: Draw) -> Tensor:
+    """The generator's pictures for a draw: computed once, kept until the generator moves."""
+    if "generator" not in draw.kept:
+        player = players["generator"]
+        with torch.set_grad_enabled(draw.shared), held(player, still=not draw.shared):
+            draw.kept["generator"] = player.on(draw.noise)(draw.latents, draw.real.labels)
+    return draw.kept["generator"]
+
+
+def nearby(players: Players, draw: Draw, pack: int) -> Callable[[float], Tensor]:
+    """The generator's pictures, packed, as a function of how far the draw's latents are moved."""
+    net = players["generator"].on(draw.noise)
+
+    def pictures(sigma: float) -> Tensor:
+        moved = draw.latents + sigma * draw.noise.normal(*draw.latents.shape)
+        return packed(net(moved, draw.real.labels), pack)
+
+    return pictures
+
+
+def critic_on(players: Players, draw: Draw, sight: Sight) -> Critic:
+    """The critic as a function of packed pictures alone: the draw's labels bound, ``sight`` in front."""
+    net = players["critic"].on(draw.noise)
+    return lambda x: net(see(sight, x, draw.noise, draw.clock), draw.real.labels)
+
+
+def play(
+    moves: Sequence[Move],
+    players: Players,
+    draws: Mapping[int, Draw],
+    memory: Memory,
+    *,
+    before_steps: Callable[[Sequence[Turn], Stats], Stats] = lambda turns, stats: {},
+) -> tuple[Stats, Memory]:
+    """Play one round and return its stats (``player.name``, the mean over a player's turns) and the memory.
+
+    ``before_steps`` is given each move's turns and stats after the gradients and before the optimizers step (to average
+    gradients over processes, to check them), and returns stats of its own.
+    """
+    noted: dict[str, list[Tensor]] = {}
+    for move in moves:
+        turns = [turn for turn in move if turn.draw in draws and turn.is_played(draws[turn.draw].clock.round)]
+        stats: Stats = {}
+        for turn in turns:
+            player = players[turn.player]
+            with only_moves(players, turn.player):
+                loss, own, memory = turn.loss(players, draws[turn.draw], memory)
+                player.optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+            stats |= {f"{turn.player}.{key}": tensor for key, tensor in own.items()}
+        for key, tensor in (stats | before_steps(turns, stats)).items():
+            noted.setdefault(key, []).append(tensor)
+        for turn in turns:
+            players[turn.player].step(draws[turn.draw].clock)
+        for turn in turns:
+            for draw in draws.values():
+                draw.kept.pop(turn.player, None)
+    return {key: sum(tensors[1:], tensors[0]) / len(tensors) for key, tensors in noted.items()}, memory
+
+
+@contextmanager
+def held(player: Player, *, still: bool) -> Iterator[None]:
+    """Hold a player still, or let it move, for a while."""
+    before = player.still
+    player.hold(still)
+    try:
+        yield
+    finally:
+        player.hold(before)
+
+
+@contextmanager
+def only_moves(players: Players, name: str) -> Iterator[None]:
+    """Hold every other player still: its weights take no gradient, and none is computed."""
+    for other, player in players.items():
+        player.hold(other != name)
+    try:
+        yield
+    finally:
+        for player in players.values():
+            player.hold(False)
+
+
+def alternating(
+    game: Game,
+    *,
+    critic_turns: int = 1,
+    generator_turns: int = 1,
+    one_draw: bool = False,
+    sight: Sight = PLAIN,
+) -> tuple[Move, ...]:
+    """Algorithm 1 of Goodfellow et al. 2014: k critic turns on k draws, then the generator on a draw of its own.
+
+    With ``one_draw`` the generator answers on the last critic turn's draw, as DCGAN's code does.
+    """
+    critic = CriticTurn(game, sight)
+    moves: list[Move] = [(Turn("critic", critic, draw=index),) for index in range(critic_turns)]
+    for index in range(generator_turns):
+        draw = critic_turns - 1 if one_draw else critic_turns + index
+        moves.append((Turn("generator", GeneratorTurn(game, sight), draw=draw),))
+    return tuple(moves)
+
+
+def simultaneous(game: Game, *, sight: Sight = PLAIN) -> tuple[Move, ...]:
+    """Both players move at once, on one draw."""
+    return ((Turn("critic", CriticTurn(game, sight)), Turn("generator", GeneratorTurn(game, sight))),)
