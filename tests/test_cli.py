@@ -39,7 +39,7 @@ def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["digits", "--set", "width"], "expected NAME=VALUE"),
         (["digits", "--set", "width=wide"], "expected a whole number"),
         (["digits", "--recipe", "dcgan", "--set", "kernel=6"], "expected one of 4, 5"),
-        (["digits", "--recipe", "dcgan", "--set", "conditional=true"], "takes no labels"),
+        (["digits", "--recipe", "pacgan", "--set", "conditional=true"], "takes no labels"),
         (["digits", "--recipe", "dcgam"], "did you mean dcgan?"),
         (["digits", "--images", "-5"], "the budget is a positive number"),
         (["digits", "--images", "0"], "the budget is a positive number"),

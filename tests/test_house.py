@@ -29,10 +29,12 @@ ORDER = [  # a room may import only rooms above it
     "recipes",
     "run",
     "training",
+    "conformance",
     "generate",
     "interrupt",
     "advice",
     "plan",
+    "listing",
     "tracking",
     "looking",
     "evaluate",
@@ -103,6 +105,7 @@ def test_public_names() -> None:
         "UserError",
         "__version__",
         "augment",
+        "conformance",
         "load",
         "losses",
         "metrics",
@@ -110,6 +113,7 @@ def test_public_names() -> None:
         "penalties",
         "recipes",
         "schedules",
+        "terms",
         "train",
     ]
     for name in zerosum.__all__:

@@ -11,9 +11,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zerosum import metrics, networks, recipes
+    from zerosum import conformance, metrics, networks, recipes
     from zerosum.errors import Stopped, UserError
-    from zerosum.game import augment, losses, penalties, schedules
+    from zerosum.game import augment, losses, penalties, schedules, terms
     from zerosum.game.game import Game
     from zerosum.generate import Generator, load
     from zerosum.launch import train
@@ -34,12 +34,14 @@ _HOMES = {
 }
 _MODULES = {
     "augment": "zerosum.game.augment",
+    "conformance": "zerosum.conformance",
     "losses": "zerosum.game.losses",
     "metrics": "zerosum.metrics",
     "networks": "zerosum.networks",
     "penalties": "zerosum.game.penalties",
     "recipes": "zerosum.recipes",
     "schedules": "zerosum.game.schedules",
+    "terms": "zerosum.game.terms",
 }
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "UserError",
     "__version__",
     "augment",
+    "conformance",
     "load",
     "losses",
     "metrics",
@@ -58,6 +61,7 @@ __all__ = [
     "penalties",
     "recipes",
     "schedules",
+    "terms",
     "train",
 ]
 

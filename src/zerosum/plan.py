@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -203,7 +204,7 @@ def _resolve(
     if "channels" not in typed and "channels" in known:
         typed["channels"], why = channels_of(source, seen)
         reasons.append(Reason("channels", str(typed["channels"]), why))
-    classes, why = _classes(source, seen, conditional, "classes" in known)
+    classes, why = _classes(source, seen, conditional, known.get("classes"))
     if "classes" in known and "classes" not in typed:
         typed["classes"] = classes
     elif typed.get("classes") and conditional != "auto" and not classes:
@@ -219,19 +220,22 @@ def _resolve(
         raise error if isinstance(error, UserError) else UserError(f"{error}.") from None
 
 
-def _classes(source: Source, seen: Survey, wanted: str, able: bool) -> tuple[int, str]:
+def _classes(source: Source, seen: Survey, wanted: str, dial: inspect.Parameter | None) -> tuple[int, str]:
+    able, by_itself = dial is not None, dial is not None and dial.default is None
     there = source.labels is not None and len(np.unique(source.labels[seen.good])) > 1
     asked = None if wanted == "auto" else parse(wanted, bool, "conditional")
     if asked and not able:
-        raise UserError("conditional=true is not possible: this recipe takes no labels (modern does).")
+        raise UserError("conditional=true is not possible: this recipe takes no labels.")
     if asked and not there:
         raise UserError("conditional=true is not possible: not every picture has a label (use class folders).")
     if asked is False:
         return 0, "as set"
-    if not able:
-        return 0, "this recipe takes no labels" if there else "the pictures have no labels"
     if not there:
         return 0, "the pictures have no labels"
+    if not able:
+        return 0, "this recipe takes no labels"
+    if not (asked or by_itself):
+        return 0, f"this recipe plays without labels by itself; --set conditional=true uses the {len(source.classes)}"
     return len(source.classes), f"every picture has one of {len(source.classes)} labels; --set conditional=false"
 
 

@@ -111,14 +111,14 @@ class Recipe:
     width: int
     height: int
     channels: int
-    classes: int
     batch: int
     images: int
-    ema: EMA
-    stats_every: int
-    mirror: bool
-    balanced: bool
     citation: str
+    classes: int = 0
+    ema: EMA = EMA(half_life=10_000.0)
+    stats_every: int = 1280
+    mirror: bool = False
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("batch", 1), ("images", 1), ("stats_every", 1), ("classes", 0)):
@@ -192,7 +192,7 @@ def network(description: Mapping[str, Any]) -> Spec:
     fields = {name: value for name, value in description.items() if name != "kind"}
     try:
         return NETWORKS[kind](**fields)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"The description of {kind} does not fit this version of zerosum ({error}).") from None
 
 

@@ -78,7 +78,7 @@ def parse(text: str, kind: Any, name: str) -> Any:
         found = _parse_one(text, option)
         if found is not _NO:
             return found
-    raise UserError(f"{name}={text} is not possible: expected {' or '.join(_words(option) for option in options)}.")
+    raise UserError(f"{name}={text} is not possible: expected {' or '.join(words(option) for option in options)}.")
 
 
 _NO: Any = object()
@@ -116,13 +116,14 @@ def _parse_one(text: str, kind: Any) -> Any:
     return _NO
 
 
-def _words(kind: Any) -> str:
+def words(kind: Any) -> str:
+    """What values a setting of this type takes, for people."""
     if typing.get_origin(kind) is Literal:
         return "one of " + ", ".join(str(choice) for choice in typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
         if typing.get_args(kind) == (int, int):
             return "a size such as 64 or 256x384 (width x height)"
-        return f"a comma-separated list of {_words(typing.get_args(kind)[0])}"
+        return f"a comma-separated list of {words(typing.get_args(kind)[0])}"
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "none"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))
 

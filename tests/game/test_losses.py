@@ -2,18 +2,24 @@
 
 import itertools
 import math
+from collections.abc import Callable
 
+import divergence_table
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from divergence_table import TABLE, Row
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from zerosum.game import losses
+from zerosum.game import divergences, losses
+
+Formula = Callable[[Tensor, Tensor], Tensor]
 
 LOG2 = math.log(2)
 LARGE = 1e4
+EXPONENTIAL = 80.0  # e^80 is about the largest float32
 
 REAL = (2.0, -1.0, 0.5)
 FAKE = (-0.5, 3.0, 0.5)
@@ -36,7 +42,15 @@ VALUES = {
         (0.31326168751822286, 2.3529088726677614, 0.8336120823700259),
         (1.3132616875182228, 0.10290887266776105, 0.5836120823700259),
     ),
+    # (r_i - 2)^2 / 2 + (f_i + .5)^2 / 2, and the generator f_i - 1.5, r_i
+    "rals": ((0.0, 10.625, 1.625), (4.0, 1.625, 0.625)),
+    "rahinge": ((0.0, 3.25, 1.25), (2.0, 0.0, 0.75)),
 }
+for divergence, (of_critic, of_practical, of_minimax) in divergence_table.VALUES.items():
+    VALUES |= {f"fgan_{divergence}": (of_critic, of_practical), f"fgan_{divergence}_minimax": (of_critic, of_minimax)}
+WITH_EXPONENTIALS = {f"fgan_{name}" for name in ("kl", "reverse_kl", "neyman", "hellinger", "jeffrey")}
+CENTRED = ["pearson", "neyman", "hellinger", "jeffrey", "js", "total_variation"]  # g_f(0) = f'(1) = 0
+RELATIVISTIC = ["rpgan", "ragan", "rals", "rahinge"]
 
 
 def bce(scores: Tensor, label: float) -> Tensor:
@@ -45,6 +59,27 @@ def bce(scores: Tensor, label: float) -> Tensor:
 
 def squared(scores: Tensor, target: float) -> Tensor:
     return F.mse_loss(scores, torch.full_like(scores, target), reduction="none")
+
+
+def hinge(scores: Tensor, label: float) -> Tensor:
+    return F.margin_ranking_loss(
+        scores, torch.zeros_like(scores), torch.full_like(scores, label), margin=1, reduction="none"
+    )
+
+
+def of_table(row: Row) -> dict[str, tuple[Formula, Formula]]:
+    """The two games of a divergence as printed: f* and g_f in NumPy, one after the other."""
+
+    def activation(scores: Tensor) -> Tensor:
+        return torch.from_numpy(row.activation(scores.numpy()))
+
+    def conjugate(scores: Tensor) -> Tensor:
+        return torch.from_numpy(row.conjugate(row.activation(scores.numpy())))
+
+    def critic(r: Tensor, f: Tensor) -> Tensor:
+        return conjugate(f) - activation(r)
+
+    return {"": (critic, lambda r, f: -activation(f)), "_minimax": (critic, lambda r, f: -conjugate(f))}
 
 
 # The same losses written another way: probabilities instead of logits, library functions instead of formulas.
@@ -62,7 +97,17 @@ OTHERWISE = {
         lambda r, f: (bce(r - f.mean(), 1) + bce(f - r.mean(), 0)) / 2,
         lambda r, f: (bce(f - r.mean(), 1) + bce(r - f.mean(), 0)) / 2,
     ),
+    "rals": (
+        lambda r, f: (squared(r - f.mean(), 1) + squared(f - r.mean(), -1)) / 2,
+        lambda r, f: (squared(r - f.mean(), -1) + squared(f - r.mean(), 1)) / 2,
+    ),
+    "rahinge": (
+        lambda r, f: (hinge(r - f.mean(), 1) + hinge(f - r.mean(), -1)) / 2,
+        lambda r, f: (hinge(r - f.mean(), -1) + hinge(f - r.mean(), 1)) / 2,
+    ),
 }
+for divergence, row in TABLE.items():
+    OTHERWISE |= {f"fgan_{divergence}{form}": formulas for form, formulas in of_table(row).items()}
 
 every_loss = pytest.mark.parametrize("name", list(losses.CATALOGUE))
 moderate = st.lists(st.tuples(st.floats(-6, 6), st.floats(-6, 6)), min_size=1, max_size=6)
@@ -92,6 +137,7 @@ def test_values(name: str) -> None:
 
 
 @every_loss
+@settings(max_examples=40)
 @given(pairs=moderate)
 def test_independent_formulation_and_one_number_per_sample(name: str, pairs: list[tuple[float, float]]) -> None:
     real, fake = float64(pairs).unbind(dim=1)
@@ -102,7 +148,8 @@ def test_independent_formulation_and_one_number_per_sample(name: str, pairs: lis
 
 @every_loss
 def test_finite_with_finite_gradients_at_large_scores(name: str) -> None:
-    pairs = torch.tensor(list(itertools.product((-LARGE, 0.0, LARGE), repeat=2)))
+    large = EXPONENTIAL if name.removesuffix("_minimax") in WITH_EXPONENTIALS else LARGE
+    pairs = torch.tensor(list(itertools.product((-large, 0.0, large), repeat=2)))
     for index in (0, 1):
         real, fake = (side.clone().requires_grad_() for side in pairs.unbind(dim=1))
         each = both(name, real, fake)[index]
@@ -122,6 +169,16 @@ def test_finite_with_finite_gradients_at_large_scores(name: str) -> None:
         ("hinge", 0.0, 2.0, 0.0),
         ("rpgan", 0.0, LOG2, LOG2),
         ("ragan", 0.0, LOG2, LOG2),
+        ("rals", 0.0, 1.0, 1.0),
+        ("rahinge", 0.0, 1.0, 1.0),
+        # the critic's value is D_f(P || P) = f(1), negated; the score is the one with g_f(v) = f'(1)
+        ("fgan_kl", 1.0, 0.0, -1.0),
+        ("fgan_kl_minimax", 1.0, 0.0, -1.0),
+        ("fgan_reverse_kl", 0.0, 0.0, 1.0),
+        ("fgan_reverse_kl_minimax", 0.0, 0.0, 1.0),
+        ("fgan_gan", 0.0, 2 * LOG2, LOG2),
+        ("fgan_gan_minimax", 0.0, 2 * LOG2, -LOG2),
+        *((f"fgan_{name}{form}", 0.0, 0.0, 0.0) for name in CENTRED for form in ("", "_minimax")),
     ],
 )
 def test_equilibrium(name: str, score: float, critic: float, generator: float) -> None:
@@ -132,7 +189,17 @@ def test_equilibrium(name: str, score: float, critic: float, generator: float) -
 
 
 @pytest.mark.parametrize(
-    ("name", "score"), [("saturating", 0.0), ("non_saturating", 0.0), ("least_squares", 0.5), ("rpgan", 0.0)]
+    ("name", "score"),
+    [
+        ("saturating", 0.0),
+        ("non_saturating", 0.0),
+        ("least_squares", 0.5),
+        ("rpgan", 0.0),
+        ("fgan_kl", 1.0),
+        ("fgan_reverse_kl", 0.0),
+        ("fgan_gan", 0.0),
+        *((f"fgan_{name}", 0.0) for name in CENTRED),
+    ],
 )
 def test_equilibrium_is_the_critics_optimum_when_both_sides_have_one_score(name: str, score: float) -> None:
     common = torch.full((4,), score, dtype=torch.float64, requires_grad=True)
@@ -145,7 +212,7 @@ def test_equilibrium_is_the_critics_optimum_when_both_sides_have_one_score(name:
         assert worse >= loss.detach() - 1e-15
 
 
-@pytest.mark.parametrize("name", ["rpgan", "ragan"])
+@pytest.mark.parametrize("name", RELATIVISTIC)
 @given(pairs=moderate, constant=st.floats(-50, 50))
 def test_relativistic_games_ignore_a_constant_added_to_all_scores(
     name: str, pairs: list[tuple[float, float]], constant: float
@@ -155,7 +222,7 @@ def test_relativistic_games_ignore_a_constant_added_to_all_scores(
         torch.testing.assert_close(after, before, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", sorted(set(VALUES) - {"rpgan", "ragan"}))
+@pytest.mark.parametrize("name", sorted(set(VALUES) - set(RELATIVISTIC)))
 def test_other_games_do_not(name: str) -> None:
     real, fake = float64(REAL), float64(FAKE)
     assert (both(name, real + 3, fake + 3)[1] - both(name, real, fake)[1]).abs().max() > 0.01
@@ -188,7 +255,7 @@ def test_uses_real_is_the_truth(name: str) -> None:
     loss = losses.CATALOGUE[name]
     fake = float64(FAKE)
     values = [loss.generator(real=real, fake=fake) for real in (float64(REAL), float64(REAL) * 3 + 1)]
-    assert loss.uses_real == (name in ("rpgan", "ragan"))
+    assert loss.uses_real == (name in RELATIVISTIC)
     if loss.uses_real:
         assert not torch.equal(*values)
         with pytest.raises(ValueError, match="real="):
@@ -198,17 +265,29 @@ def test_uses_real_is_the_truth(name: str) -> None:
         assert torch.equal(values[0], loss.generator(real=None, fake=fake))
 
 
-@pytest.mark.parametrize("name", ["rpgan", "ragan"])
+@pytest.mark.parametrize("name", RELATIVISTIC)
 def test_relativistic_generator_is_the_critic_with_the_sides_exchanged(name: str) -> None:
     loss = losses.CATALOGUE[name]
     real, fake = float64(REAL), float64(FAKE)
     assert torch.equal(loss.generator(real=real, fake=fake), loss.critic(real=fake, fake=real))
 
 
-def test_rpgan_compares_pairs_and_ragan_the_means() -> None:
+@pytest.mark.parametrize("name", RELATIVISTIC)
+def test_rpgan_compares_pairs_and_the_average_ones_the_means(name: str) -> None:
+    critic = losses.CATALOGUE[name].critic
     real, fake = float64(REAL), float64(FAKE)
-    shuffled = fake[[1, 2, 0]]
-    assert losses.rpgan.critic(real=real, fake=fake).mean() != losses.rpgan.critic(real=real, fake=shuffled).mean()
-    torch.testing.assert_close(
-        losses.ragan.critic(real=real, fake=fake).mean(), losses.ragan.critic(real=real, fake=shuffled).mean()
-    )
+    before, after = critic(real=real, fake=fake).mean(), critic(real=real, fake=fake[[1, 2, 0]]).mean()
+    assert (before - after).abs().item() > 0.01 if name == "rpgan" else before.item() == pytest.approx(after.item())
+
+
+def test_the_gan_row_of_the_divergences_is_the_gan() -> None:
+    real, fake = float64(REAL), float64(FAKE)
+    for name, row in (("non_saturating", "fgan_gan"), ("saturating", "fgan_gan_minimax")):
+        for ours, known in zip(both(row, real, fake), both(name, real, fake), strict=True):
+            torch.testing.assert_close(ours, known, rtol=1e-15, atol=0)
+
+
+def test_losses_of_equal_divergences_are_equal() -> None:
+    assert losses.fgan(divergences.KL) == losses.fgan_kl != losses.fgan_kl_minimax
+    assert losses.fgan_minimax(divergences.KL) == losses.fgan_kl_minimax
+    assert len(set(losses.CATALOGUE.values())) == len(losses.CATALOGUE)

@@ -26,6 +26,10 @@ def small(width: int, height: int, channels: int, kernel: int = 4, **fields) -> 
     return generator.build(), DCGANDiscriminator(width, height, channels, width=2, kernel=kernel).build()
 
 
+def labels_of(count: int) -> Tensor:
+    return torch.arange(count) % 3
+
+
 def layers(net: nn.Module) -> list[str]:
     """Names of the layers that act, in order."""
     return [type(m).__name__ for m in net.modules() if not list(m.children())]
@@ -65,7 +69,7 @@ def test_shapes_on_the_meta_device(kernel: int, first_norm: str, width: int, hei
         generator, discriminator = small(width, height, channels, kernel, first_norm=first_norm)
         x = generator(torch.empty(5, 7))
         assert x.shape == (5, channels, height, width)
-        assert discriminator(x).shape == (5,)
+        assert discriminator(x).scores.shape == (5,)
 
 
 @forms
@@ -81,14 +85,14 @@ def test_pictures_are_within_minus_one_and_one(kernel: int, width: int, height: 
     assert x.min() < -0.9
     assert x.max() > 0.9
     assert x.abs().max() <= 1
-    assert discriminator(x).isfinite().all()
+    assert discriminator(x).scores.isfinite().all()
 
 
 @forms
 def test_every_parameter_takes_part(kernel: int) -> None:
     torch.manual_seed(0)
     generator, discriminator = small(12, 16, 3, kernel)
-    discriminator(generator(torch.randn(4, 7))).square().sum().backward()
+    discriminator(generator(torch.randn(4, 7))).scores.square().sum().backward()
     for net in (generator, discriminator):
         assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
     assert all(p.grad.abs().max() > 0 for name, p in generator.named_parameters() if name.endswith("weight"))
@@ -148,6 +152,16 @@ def test_up_is_the_transpose_of_down(kernel: int, size: tuple[int, int]) -> None
     point = x.clone().requires_grad_()
     (gradient,) = torch.autograd.grad((down(point) * y).sum(), point)
     torch.testing.assert_close(up(y), gradient, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(6, 10), (8, 8), (2, 4)])
+def test_up_with_kernel_3_is_the_transpose_of_tensorflows_same(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    up = Up(3, 2, 3, bias=False).double()
+    x = torch.randn(4, 2, *size, dtype=torch.float64)
+    y = torch.randn(4, 3, size[0] // 2, size[1] // 2, dtype=torch.float64)
+    down = same_convolution(x, up.weight.detach(), torch.zeros(3, dtype=torch.float64))
+    torch.testing.assert_close((down * y).sum(), (x * up(y)).sum(), rtol=1e-12, atol=1e-12)
 
 
 # --- initial weights ---
@@ -232,3 +246,108 @@ def test_impossible_sizes_are_refused_with_words() -> None:
     for spec in (DCGANGenerator, DCGANDiscriminator):
         with pytest.raises(UserError, match="Resolution 100 is not possible"):
             spec(100, 100)
+
+
+# --- what was there first stays as it was ---
+
+
+def test_defaults_build_the_networks_of_saved_runs() -> None:
+    """The same names, and the same initial weights: those of these layers, drawn in this order."""
+    torch.manual_seed(5)
+    generator, discriminator = small(16, 24, 3)
+    torch.manual_seed(5)
+    first = nn.Linear(7, 2 * 4 * 6 * 2)
+    nn.init.normal_(first.weight, std=0.02)
+    ups = [Up(4, 2, 4, bias=True), Up(2, 3, 4, bias=True)]
+    downs = [Down(3, 2, 4, bias=True), Down(2, 4, 4, bias=True)]
+    last = nn.Linear(4 * 6 * 4, 1)
+    nn.init.normal_(last.weight, std=0.02)
+    statistics = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    assert list(generator.state_dict()) == [
+        *("first.weight", "first.bias"),
+        *(f"start.0.1.{name}" for name in statistics),
+        *("body.0.weight", "body.0.bias"),
+        *(f"body.1.{name}" for name in statistics),
+        *("body.3.weight", "body.3.bias"),
+    ]
+    assert list(discriminator.state_dict()) == [
+        *("body.0.weight", "body.0.bias", "body.2.weight", "body.2.bias"),
+        *(f"body.3.{name}" for name in statistics),
+        *("last.weight", "last.bias"),
+    ]
+    pairs = [(generator.first, first), (generator.body[0], ups[0]), (generator.body[3], ups[1])]
+    pairs += [(discriminator.body[0], downs[0]), (discriminator.body[2], downs[1]), (discriminator.last, last)]
+    assert all(torch.equal(mine.weight, theirs.weight) for mine, theirs in pairs)
+
+
+# --- other norms, and labels ---
+
+
+def test_norms_of_the_discriminator() -> None:
+    def names(norm: str) -> list[str]:
+        return layers(DCGANDiscriminator(32, 32, width=2, norm=norm).build())
+
+    assert names("none") == [*["Down", "LeakyReLU"] * 3, "Linear"]
+    assert names("layer") == ["Down", "LeakyReLU", *["Down", "GroupNorm", "LeakyReLU"] * 2, "Linear"]
+    assert names("spectral") == [*["SpectralConv2d", "LeakyReLU"] * 3, "SpectralLinear"]
+    assert layers(DCGANGenerator(32, 32, width=2, norm="none").build())[:4] == ["Linear", "Unflatten", "ReLU", "Up"]
+
+
+@forms
+def test_the_spectral_convolution_halves_as_the_plain_one(kernel: int) -> None:
+    torch.manual_seed(0)
+    spectral = DCGANDiscriminator(12, 8, width=2, kernel=kernel, norm="spectral").build().double()
+    plain = DCGANDiscriminator(12, 8, width=2, kernel=kernel, norm="none").build().double()
+    conv = spectral.body[0 if kernel == 4 else 1]
+    with torch.no_grad():
+        plain.body[0].weight.copy_(conv.normalised())
+        plain.last.weight.copy_(spectral.last.normalised())
+    x = torch.randn(4, 3, 8, 12, dtype=torch.float64)
+    torch.testing.assert_close(spectral(x).scores, plain(x).scores)
+    assert conv.weight.abs().max() <= 0.04  # TensorFlow's truncated normal here too
+
+
+def test_features_are_what_the_last_layer_sees() -> None:
+    torch.manual_seed(0)
+    discriminator = DCGANDiscriminator(12, 16, width=2, classes=3, labels="projection").build()
+    x = torch.randn(4, 3, 16, 12)
+    output = discriminator(x, labels_of(4))
+    assert output.features.shape == (4, 4, 4, 3)
+    flat = output.features.flatten(1)
+    own = (flat * discriminator.label.weight[labels_of(4)]).sum(dim=1)
+    torch.testing.assert_close(output.scores, discriminator.last(flat)[:, 0] + own)
+
+
+def test_an_auxiliary_classifier_stands_beside_the_score() -> None:
+    torch.manual_seed(0)
+    discriminator = DCGANDiscriminator(12, 16, width=2, classes=3, labels="classifier").build()
+    output = discriminator(torch.randn(4, 3, 16, 12))
+    torch.testing.assert_close(output.logits, discriminator.classifier(output.features.flatten(1)))
+
+
+def test_labels_beside_the_picture_are_planes_of_ones() -> None:
+    torch.manual_seed(0)
+    discriminator = DCGANDiscriminator(12, 16, width=2, classes=3).build()
+    x, seen = torch.randn(4, 3, 16, 12), {}
+    discriminator.body.register_forward_pre_hook(lambda module, given: seen.update(x=given[0]))
+    discriminator(x, labels_of(4))
+    assert torch.equal(seen["x"][:, :3], x)
+    planes = torch.eye(3)[labels_of(4)][:, :, None, None].expand(-1, -1, 16, 12)
+    assert torch.equal(seen["x"][:, 3:], planes)
+
+
+def test_labels_beside_the_latents() -> None:
+    torch.manual_seed(0)
+    generator = DCGANGenerator(12, 16, latent=7, width=2, classes=3).build()
+    latents, seen = torch.randn(4, 7), {}
+    generator.first.register_forward_pre_hook(lambda module, given: seen.update(x=given[0]))
+    generator(latents, labels_of(4))
+    assert torch.equal(seen["x"], torch.cat([latents, torch.eye(3)[labels_of(4)]], dim=1))
+
+
+@pytest.mark.parametrize("first_norm", ["channel", "feature"])
+def test_labels_by_norm_are_in_every_norm(first_norm: str) -> None:
+    generator = DCGANGenerator(16, 24, width=2, classes=3, labels="norm", first_norm=first_norm).build()
+    gains = [tuple(p.shape) for name, p in generator.named_parameters() if name.endswith("gain")]
+    assert gains == [(3, 4 if first_norm == "channel" else 4 * 6 * 4), (3, 2)]
+    assert generator.first.in_features == 100

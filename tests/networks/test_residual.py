@@ -46,7 +46,7 @@ def test_shapes_on_the_meta_device(width: int, height: int, channels: int, class
         labels = labels_for(classes)
         x = generator(torch.empty(4, 7), labels)
         assert x.shape == (4, channels, height, width)
-        assert critic(x, labels).shape == (4,)
+        assert critic(x, labels).scores.shape == (4,)
 
 
 @conditional_or_not
@@ -62,7 +62,7 @@ def test_pictures_are_within_minus_one_and_one(width: int, height: int, channels
     assert x.min() < -0.9
     assert x.max() > 0.9
     assert x.abs().max() <= 1
-    assert critic(x, labels).isfinite().all()
+    assert critic(x, labels).scores.isfinite().all()
 
 
 def test_maps_double_at_each_smaller_size_up_to_four_times() -> None:
@@ -123,7 +123,7 @@ def test_signals_start_at_a_sensible_size() -> None:
     generator, critic = pair(64, 64, maps=16, blocks=2)
     with torch.no_grad():
         x = generator(torch.randn(8, 7))
-        scores = critic(torch.rand(8, 3, 64, 64) * 2 - 1)
+        scores = critic(torch.rand(8, 3, 64, 64) * 2 - 1).scores
     assert 0.05 < x.std() < 0.95
     assert scores.abs().max() < 10
 
@@ -154,11 +154,11 @@ def test_a_sample_does_not_depend_on_its_batch(classes: int) -> None:
     labels = labels_for(classes)
     latents = torch.randn(4, 7, dtype=torch.float64)
     x = generator(latents, labels)
-    scores = critic(x, labels)
+    scores = critic(x, labels).scores
     for index in range(4):
         own = None if labels is None else labels[index : index + 1]
         torch.testing.assert_close(generator(latents[index : index + 1], own)[0], x[index])
-        torch.testing.assert_close(critic(x[index : index + 1], own)[0], scores[index])
+        torch.testing.assert_close(critic(x[index : index + 1], own).scores[0], scores[index])
 
 
 # --- labels and gradients ---
@@ -169,7 +169,7 @@ def test_labels_change_the_output() -> None:
     generator, critic = pair(classes=CLASSES)
     latents, x = torch.randn(1, 7).expand(CLASSES, -1), torch.rand(1, 3, 8, 12).expand(CLASSES, -1, -1, -1)
     labels = torch.arange(CLASSES)
-    made, scores = generator(latents, labels), critic(x, labels)
+    made, scores = generator(latents, labels), critic(x, labels).scores
     for first in range(CLASSES):
         for second in range(first):
             assert not torch.equal(made[first], made[second])
@@ -182,10 +182,11 @@ def test_the_critic_projects_its_features_on_the_label() -> None:
     x, labels = torch.rand(4, 3, 8, 12), torch.tensor([3, 0, 3, 1])
     seen = {}
     critic.last.register_forward_hook(lambda module, given, output: seen.update(features=given[0], plain=output))
-    scores = critic(x, labels)
+    scores = critic(x, labels).scores
     own = critic.label.weight[labels]
     expected = seen["plain"][:, 0] + (seen["features"] * own).sum(dim=1) / math.sqrt(own.shape[1])
     torch.testing.assert_close(scores, expected)
+    assert torch.equal(critic(x, labels).features, seen["features"])
 
 
 def test_unconditional_networks_ignore_labels() -> None:
@@ -193,7 +194,7 @@ def test_unconditional_networks_ignore_labels() -> None:
     generator, critic = pair()
     latents, x, labels = torch.randn(4, 7), torch.rand(4, 3, 8, 12), torch.arange(4)
     assert torch.equal(generator(latents, labels), generator(latents))
-    assert torch.equal(critic(x, labels), critic(x))
+    assert torch.equal(critic(x, labels).scores, critic(x).scores)
 
 
 def test_missing_labels_are_refused() -> None:
@@ -210,7 +211,7 @@ def test_every_parameter_receives_a_gradient(classes: int, blocks: int) -> None:
     torch.manual_seed(0)
     generator, critic = (perturbed(net) for net in pair(classes=classes, blocks=blocks))
     labels = labels_for(classes, 8)
-    critic(generator(torch.randn(8, 7), labels), labels).square().sum().backward()
+    critic(generator(torch.randn(8, 7), labels), labels).scores.square().sum().backward()
     for net in (generator, critic):
         for name, p in net.named_parameters():
             assert p.grad is not None, name
@@ -224,7 +225,7 @@ def test_blocks_can_leave_the_identity(classes: int) -> None:
     torch.manual_seed(0)
     generator, critic = pair(classes=classes, maps=4)
     labels = labels_for(classes)
-    critic(generator(torch.randn(4, 7), labels), labels).sum().backward()
+    critic(generator(torch.randn(4, 7), labels), labels).scores.sum().backward()
     for block in (m for net in (generator, critic) for m in net.modules() if isinstance(m, Block)):
         assert block.second.weight.grad.abs().max() > 0
         assert block.first.weight.grad.abs().max() == 0

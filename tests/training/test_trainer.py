@@ -17,7 +17,6 @@ from zerosum.errors import Stopped, UserError
 from zerosum.recipe import EMA, Recipe
 from zerosum.recipes import CATALOGUE
 from zerosum.run import Run
-from zerosum.settings import change
 from zerosum.training import checkpoint, saving
 from zerosum.training.ema import Average, re_estimate
 from zerosum.training.trainer import Budget, Choices, Moment, Trainer, train
@@ -203,12 +202,6 @@ def test_a_time_becomes_a_budget_once(tmp_path: Path) -> None:
     assert fixed[0].images > fixed[0].since
     assert outcome.done or outcome.why == "time"
     assert fixed[0].at(fixed[0].since - 1) is None  # the schedules of the first rounds must not know it, ever
-
-
-def test_draws_of_one_number_share_one_batch(tmp_path: Path) -> None:
-    odd = change(recipe("modern", {}), "moves.1.0.batch", "4")
-    with pytest.raises(ValueError, match="batches of 8 and 4"):
-        Trainer(odd, pictures(), Run(tmp_path), 0, Choices())
 
 
 def test_old_snapshots_are_thinned(tmp_path: Path) -> None:

@@ -2,18 +2,33 @@
 
 Every function takes scores of shape (N,) and returns one number per sample, shape (N,); the mean is taken once, by the
 game. ``real`` and ``fake`` are the critic's raw outputs (logits where the loss is a cross-entropy), keyword-only.
-Paired losses compare real i with fake i. At scores of +-1e4 every value is finite: cross-entropies are softplus of
-logits, never the logarithm of a sigmoid.
+Paired losses compare real i with fake i. At scores of +-1e4 every value is finite that the number format can hold:
+cross-entropies are softplus of logits, never the logarithm of a sigmoid; only the exponentials of some f-GANs overflow,
+beyond +-80.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import torch.nn.functional as F
 from torch import Tensor
+
+from zerosum.game import divergences
+from zerosum.game.divergences import Divergence
+from zerosum.game.relativistic import (
+    relativistic_average_critic,
+    relativistic_average_generator,
+    relativistic_average_hinge_critic,
+    relativistic_average_hinge_generator,
+    relativistic_average_squares_critic,
+    relativistic_average_squares_generator,
+    relativistic_critic,
+    relativistic_generator,
+)
 
 
 class ScoreLoss(Protocol):
@@ -76,30 +91,44 @@ def hinge_critic(*, real: Tensor, fake: Tensor) -> Tensor:
     return F.relu(1 - real) + F.relu(1 + fake)
 
 
-def relativistic_critic(*, real: Tensor, fake: Tensor) -> Tensor:
-    """-log sigmoid(D(x_i) - D(G(z_i))), paired (Jolicoeur-Martineau 2018, RpGAN)."""
-    return F.softplus(fake - real)
+@dataclass(frozen=True)
+class VariationalCritic:
+    """f*(g_f(D(G(z)))) - g_f(D(x)): the bound on a divergence, negated (Nowozin et al. 2016, section 2)."""
+
+    divergence: Divergence
+
+    def __call__(self, *, real: Tensor, fake: Tensor) -> Tensor:
+        return self.divergence.composition(fake) - self.divergence.activation(real)
 
 
-def relativistic_generator(*, real: Tensor | None, fake: Tensor) -> Tensor:
-    """The critic's loss with the sides exchanged."""
-    return relativistic_critic(real=fake, fake=_needed(real))
+@dataclass(frozen=True)
+class MinimaxGenerator:
+    """-f*(g_f(D(G(z)))): the part of the same bound that depends on the generator, which lowers it."""
+
+    divergence: Divergence
+
+    def __call__(self, *, real: Tensor | None, fake: Tensor) -> Tensor:
+        return -self.divergence.composition(fake)
 
 
-def relativistic_average_critic(*, real: Tensor, fake: Tensor) -> Tensor:
-    """Half the cross-entropy of each score against the other side's mean score (Jolicoeur-Martineau 2018, RaGAN)."""
-    return 0.5 * (F.softplus(fake.mean() - real) + F.softplus(fake - real.mean()))
+@dataclass(frozen=True)
+class PracticalGenerator:
+    """-g_f(D(G(z))): fakes scored as reals are, with strong gradients early on (Nowozin et al. 2016, section 3.2)."""
+
+    divergence: Divergence
+
+    def __call__(self, *, real: Tensor | None, fake: Tensor) -> Tensor:
+        return -self.divergence.activation(fake)
 
 
-def relativistic_average_generator(*, real: Tensor | None, fake: Tensor) -> Tensor:
-    """The critic's loss with the sides exchanged."""
-    return relativistic_average_critic(real=fake, fake=_needed(real))
+def fgan(divergence: Divergence) -> Loss:
+    """The game of an f-divergence in its practical form; equal divergences make equal losses."""
+    return Loss(VariationalCritic(divergence), PracticalGenerator(divergence), uses_real=False)
 
 
-def _needed(real: Tensor | None) -> Tensor:
-    if real is None:
-        raise ValueError("a relativistic generator loss compares with real scores: pass real=")
-    return real
+def fgan_minimax(divergence: Divergence) -> Loss:
+    """The game of an f-divergence as derived: with the best critic, the generator descends the divergence itself."""
+    return Loss(VariationalCritic(divergence), MinimaxGenerator(divergence), uses_real=False)
 
 
 saturating = Loss(cross_entropy_critic, saturating_generator, uses_real=False)
@@ -109,6 +138,26 @@ wasserstein = Loss(wasserstein_critic, wasserstein_generator, uses_real=False)
 hinge = Loss(hinge_critic, wasserstein_generator, uses_real=False)
 rpgan = Loss(relativistic_critic, relativistic_generator, uses_real=True)
 ragan = Loss(relativistic_average_critic, relativistic_average_generator, uses_real=True)
+rals = Loss(relativistic_average_squares_critic, relativistic_average_squares_generator, uses_real=True)
+rahinge = Loss(relativistic_average_hinge_critic, relativistic_average_hinge_generator, uses_real=True)
+fgan_kl = fgan(divergences.KL)
+fgan_reverse_kl = fgan(divergences.REVERSE_KL)
+fgan_pearson = fgan(divergences.PEARSON)
+fgan_neyman = fgan(divergences.NEYMAN)
+fgan_hellinger = fgan(divergences.HELLINGER)
+fgan_jeffrey = fgan(divergences.JEFFREY)
+fgan_js = fgan(divergences.JS)
+fgan_gan = fgan(divergences.GAN)
+fgan_total_variation = fgan(divergences.TOTAL_VARIATION)
+fgan_kl_minimax = fgan_minimax(divergences.KL)
+fgan_reverse_kl_minimax = fgan_minimax(divergences.REVERSE_KL)
+fgan_pearson_minimax = fgan_minimax(divergences.PEARSON)
+fgan_neyman_minimax = fgan_minimax(divergences.NEYMAN)
+fgan_hellinger_minimax = fgan_minimax(divergences.HELLINGER)
+fgan_jeffrey_minimax = fgan_minimax(divergences.JEFFREY)
+fgan_js_minimax = fgan_minimax(divergences.JS)
+fgan_gan_minimax = fgan_minimax(divergences.GAN)
+fgan_total_variation_minimax = fgan_minimax(divergences.TOTAL_VARIATION)
 
 CATALOGUE: Mapping[str, Loss] = MappingProxyType(
     {
@@ -119,5 +168,25 @@ CATALOGUE: Mapping[str, Loss] = MappingProxyType(
         "hinge": hinge,
         "rpgan": rpgan,
         "ragan": ragan,
+        "rals": rals,
+        "rahinge": rahinge,
+        "fgan_kl": fgan_kl,
+        "fgan_reverse_kl": fgan_reverse_kl,
+        "fgan_pearson": fgan_pearson,
+        "fgan_neyman": fgan_neyman,
+        "fgan_hellinger": fgan_hellinger,
+        "fgan_jeffrey": fgan_jeffrey,
+        "fgan_js": fgan_js,
+        "fgan_gan": fgan_gan,
+        "fgan_total_variation": fgan_total_variation,
+        "fgan_kl_minimax": fgan_kl_minimax,
+        "fgan_reverse_kl_minimax": fgan_reverse_kl_minimax,
+        "fgan_pearson_minimax": fgan_pearson_minimax,
+        "fgan_neyman_minimax": fgan_neyman_minimax,
+        "fgan_hellinger_minimax": fgan_hellinger_minimax,
+        "fgan_jeffrey_minimax": fgan_jeffrey_minimax,
+        "fgan_js_minimax": fgan_js_minimax,
+        "fgan_gan_minimax": fgan_gan_minimax,
+        "fgan_total_variation_minimax": fgan_total_variation_minimax,
     }
 )

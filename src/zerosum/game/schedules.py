@@ -23,12 +23,12 @@ class Ramp:
     """From ``start`` to ``end`` between two moments, constant outside them.
 
     ``begin`` and ``until`` are images, or shares of the budget if ``unit`` is "budget". A budget that is not known yet
-    counts as infinite, so such a ramp still stands at its start.
+    counts as infinite, so such a ramp still stands at its start. "geometric" multiplies by one factor an image.
     """
 
     start: float
     end: float
-    shape: Literal["linear", "cosine"] = "linear"
+    shape: Literal["linear", "cosine", "geometric"] = "linear"
     begin: float = 0.0
     until: float = 1.0
     unit: Literal["images", "budget"] = "budget"
@@ -36,6 +36,8 @@ class Ramp:
     def __post_init__(self) -> None:
         if not 0 <= self.begin < self.until:
             raise ValueError(f"a ramp needs 0 <= begin < until, not begin={self.begin}, until={self.until}")
+        if self.shape == "geometric" and min(self.start, self.end) <= 0:
+            raise ValueError(f"a geometric ramp needs positive ends, not {self.start} and {self.end}")
 
 
 Schedule = float | Ramp
@@ -50,6 +52,8 @@ def value(schedule: Schedule, clock: Clock) -> float:
     else:
         now = 0.0 if clock.budget is None else clock.images / clock.budget
     done = min(1.0, max(0.0, (now - schedule.begin) / (schedule.until - schedule.begin)))
+    if schedule.shape == "geometric":
+        return schedule.start * (schedule.end / schedule.start) ** done
     if schedule.shape == "cosine":
         done = 0.5 * (1 - math.cos(math.pi * done))
     return schedule.start + (schedule.end - schedule.start) * done

@@ -58,11 +58,8 @@ class Said(NamedTuple):
 class Term(Protocol):
     """``name`` is the name of its stats; ``uses_real`` says that its generator's side needs the critic on reals."""
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def uses_real(self) -> bool: ...
+    name: ClassVar[str]
+    uses_real: ClassVar[bool]
 
     def critic(self, seen: Seen) -> Said | None: ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,16 +16,17 @@ from zerosum import streams
 
 @dataclass(frozen=True)
 class Latent:
-    """``size`` independent numbers, uniform in [-1, 1) or standard normal."""
+    """``size`` independent numbers: uniform in [-1, 1), standard normal, or uniform with variance 1."""
 
     size: int = 100
-    distribution: Literal["uniform", "normal"] = "uniform"
+    distribution: Literal["uniform", "normal", "unit-uniform"] = "uniform"
 
     def draw(self, seed: int, stream: str, start: int, count: int) -> Tensor:
         """Latents (count, size) float32 on the CPU for positions ``start`` to ``start + count``."""
         if self.distribution == "normal":
             return torch.from_numpy(streams.normals(seed, stream, start, count, self.size))
-        return torch.from_numpy(streams.uniforms(seed, stream, start, count, self.size)).mul_(2).sub_(1)
+        centred = torch.from_numpy(streams.uniforms(seed, stream, start, count, self.size)).mul_(2).sub_(1)
+        return centred.mul_(math.sqrt(3)) if self.distribution == "unit-uniform" else centred
 
 
 def draw_labels(shares: npt.NDArray[np.float64], seed: int, stream: str, start: int, count: int) -> Tensor:

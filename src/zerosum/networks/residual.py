@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zerosum.game.critic import Output
+from zerosum.networks.labels import needed
 from zerosum.networks.sizes import check, stages
 
 LEAK = 0.2
@@ -52,7 +54,7 @@ class ResidualGenerator:
 
 @dataclass(frozen=True)
 class ResidualCritic:
-    """Pictures (N, channels, height, width), labels (N,) where ``classes`` > 0 -> scores (N,).
+    """Pictures (N, channels, height, width), labels (N,) where ``classes`` > 0 -> ``Output``.
 
     Labels enter as a projection: the score is the features' product with the label's own vector.
     """
@@ -66,6 +68,11 @@ class ResidualCritic:
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def mixes_samples(self) -> bool:
+        """Whether a score depends on the other samples of the batch."""
+        return False
 
     def build(self) -> nn.Module:
         """The network with its initial weights, drawn from torch's global generator."""
@@ -101,7 +108,7 @@ class _Generator(nn.Module):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.label is not None:
-            latents = torch.cat([latents, self.label(_needed(labels))], dim=1)
+            latents = torch.cat([latents, self.label(needed(labels))], dim=1)
         pictures = self.body(self.first(latents).unflatten(1, self.shape))
         return pictures if self.training else pictures.clamp(-1, 1)
 
@@ -122,12 +129,12 @@ class _Critic(nn.Module):
         self.last = _linear(widths[-1], 1, bias=False)  # a relativistic game does not see a constant
         self.label = _embedding(spec.classes, widths[-1]) if spec.classes else None
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:
         features = F.leaky_relu(self.features(self.body(x).flatten(1)), LEAK)
         scores = self.last(features).squeeze(1)
         if self.label is not None:
-            scores = scores + (features * self.label(_needed(labels))).sum(dim=1) / math.sqrt(features.shape[1])
-        return scores
+            scores = scores + (features * self.label(needed(labels))).sum(dim=1) / math.sqrt(features.shape[1])
+        return Output(scores, features)
 
 
 def _widths(width: int, count: int) -> list[int]:
@@ -155,9 +162,3 @@ def _embedding(classes: int, width: int) -> nn.Embedding:
     layer = nn.Embedding(classes, width)
     nn.init.normal_(layer.weight)
     return layer
-
-
-def _needed(labels: Tensor | None) -> Tensor:
-    if labels is None:
-        raise ValueError("a conditional network needs labels (N,)")
-    return labels

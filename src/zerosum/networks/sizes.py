@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import typing
+from typing import Literal, NamedTuple
 
 from zerosum.errors import UserError
 
 SMALLEST_BASE, LARGEST_BASE = 3, 8
+LEAST = dict.fromkeys(
+    ("image_width", "image_height", "channels", "latent", "width", "blocks", "most", "dims", "layers", "units"), 1
+) | {"classes": 0, "halvings": 0}
 
 
 class Stages(NamedTuple):
@@ -18,18 +22,32 @@ class Stages(NamedTuple):
 
 
 def check(spec: object) -> None:
-    """Refuse a network's description that cannot be built: sizes, and counts below 1.
+    """Refuse a network's description that cannot be built: sizes, counts below 1, choices that are not there.
 
     Raises:
         UserError: an impossible size.
-        ValueError: another impossible number.
+        ValueError: another impossible value.
     """
     values: dict[str, object] = vars(spec)
-    for name in ("channels", "latent", "width", "blocks"):
-        value = values.get(name, 1)
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} is a whole number of at least 1, not {value}")
     stages(int(str(values["image_width"])), int(str(values["image_height"])))
+    check_values(spec)
+
+
+def check_values(spec: object) -> None:
+    """The part of ``check`` for networks that are not bound to these sizes.
+
+    Raises:
+        ValueError: an impossible value.
+    """
+    values: dict[str, object] = vars(spec)
+    for name, value in values.items():
+        least = LEAST.get(name)
+        if least is not None and (not isinstance(value, int) or value < least):
+            raise ValueError(f"{name} is a whole number of at least {least}, not {value}")
+    for name, kind in typing.get_type_hints(type(spec)).items():
+        if typing.get_origin(kind) is Literal and values[name] not in typing.get_args(kind):
+            choices = " or ".join(str(choice) for choice in typing.get_args(kind))
+            raise ValueError(f"{name} is {choices}, not {values[name]}")
 
 
 def stages(width: int, height: int) -> Stages:

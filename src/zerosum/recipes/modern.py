@@ -1,4 +1,4 @@
-"""A small modern recipe: a norm-free residual pair, the relativistic game with R1 and R2, and DiffAugment."""
+"""The default: a small norm-free residual pair, the game of R3GAN (Huang et al. 2024: RpGAN, R1, R2), DiffAugment."""
 
 from __future__ import annotations
 
@@ -23,11 +23,17 @@ CITATION = """@inproceedings{huang2024r3gan,
   author={Zhao, Shengyu and Liu, Zhijian and Lin, Ji and Zhu, Jun-Yan and Han, Song},
   booktitle={NeurIPS}, year={2020}}"""
 
+NUMBERS = "The paper's own networks: CIFAR-10 1.96, FFHQ-64 1.95 (FID); this one's numbers are in results/."
+FORMS = {
+    "28x28, 1 channel, 10 classes": {"resolution": (28, 28), "channels": 1, "classes": 10},
+    "64x64, width 64": {"resolution": (64, 64), "width": 64},
+}
+
 
 def modern(
     resolution: tuple[int, int],
     channels: Literal[1, 3, 4] = 3,
-    classes: int = 0,
+    classes: int | None = None,
     width: int = 32,
     blocks: int = 1,
     latent_size: int = 64,
@@ -52,11 +58,12 @@ def modern(
     ``final_rate`` of itself and ``gamma`` to 0.3 of itself by half cosines over the budget (to less, and on small data
     the generator's variety shrinks at the end). A short ``beta2`` bounds a step of Adam at rate / sqrt(1 - beta2): with
     0.99 one sudden gradient threw a run back to nothing. ``augment`` acts with probability ``strength``; ``ema`` is the
-    average's half-life in images. With ``classes`` both players see labels, and every generated picture is paired with
-    a real one of its own class.
+    average's half-life in images. With ``classes`` (None: as many as the data have) both players see labels, and every
+    generated picture is paired with a real one of its own class.
     """
     image_width, image_height = resolution
     gamma = image_width * image_height / 100 if gamma is None else gamma
+    classes = classes or 0
     slope = cosine(gamma, 0.3 * gamma)
     game = Game(losses.rpgan, (R1(slope, penalty_every), R2(slope, penalty_every)))
     sight = Sight(DiffAugment(augment, strength, fill=fill) if augment and strength > 0 else None)

@@ -87,7 +87,6 @@ class Trainer:
     memory: Memory = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.recipe.check()
         self.device = torch.device(self.choices.device)
         self.players = players.build(self.recipe, self.seed, self.device, self.layout)
         self.average = Average(self.generator, self.recipe.ema)

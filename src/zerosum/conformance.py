@@ -1,0 +1,222 @@
+"""What every recipe must do. ``check(my_recipe)`` runs it over one's own; each check says in words what went wrong.
+
+A recipe is given small: its batch and width decide how long this takes (a second for small networks).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from zerosum.data.pictures import Pictures
+from zerosum.errors import UserError
+from zerosum.game.rounds import play
+from zerosum.game.schedules import Clock
+from zerosum.recipe import Recipe, RecipeFunction
+from zerosum.run import Run
+from zerosum.training import checkpoint, saving
+from zerosum.training.trainer import Budget, Choices, Trainer
+
+ROUNDS = 4
+SIZES = ((16, 16), (28, 28), (32, 32), (48, 48), (64, 64), (128, 128), (24, 16), (256, 384))
+
+
+class NotConforming(AssertionError):
+    """A recipe does not do what every recipe must do: which one, and what it did."""
+
+
+def check(recipe: Recipe) -> None:
+    """Run all checks.
+
+    Raises:
+        NotConforming: the first that fails.
+    """
+    recipe.check()
+    for one in CHECKS:
+        one(recipe)
+
+
+def builds(function: RecipeFunction, sizes: Sequence[tuple[int, int]] = SIZES, **dials: Any) -> list[tuple[int, int]]:
+    """Build a recipe's networks at many sizes and with 1, 3 and 4 channels, without memory; return the sizes it can do.
+
+    Raises:
+        NotConforming: at one size it fails in another way than with a sentence, or its networks do not fit together.
+    """
+    able = []
+    for size in sizes:
+        try:
+            recipes = [function(resolution=size, channels=channels, **dials) for channels in (1, 3, 4)]
+        except UserError:
+            continue
+        for recipe in recipes:
+            recipe.check()
+            with torch.device("meta"):
+                nets = {name: spec.net.build() for name, spec in recipe.players.items()}
+                latents = torch.zeros(recipe.batch, recipe.latent.size)
+                labels = torch.zeros(recipe.batch, dtype=torch.int64) if recipe.classes else None
+                pictures = nets["generator"](latents, labels)
+            if tuple(pictures.shape) != (recipe.batch, recipe.channels, size[1], size[0]):
+                raise NotConforming(f"{recipe.name} makes pictures of shape {tuple(pictures.shape)} at {size}")
+        able.append(size)
+    return able
+
+
+def moves_who_moves(recipe: Recipe) -> None:
+    """In each move the players that play move, and no other."""
+    with _trainer(recipe) as one:
+        draws, memory = one.draws(Clock(budget=recipe.images)), one.memory
+        for index, move in enumerate(recipe.moves):
+            before = _weights(one)
+            _, memory = play((move,), one.players, draws, memory)
+            moved = {
+                name.split(".")[0] for name, tensor in _weights(one).items() if not torch.equal(tensor, before[name])
+            }
+            playing = {turn.player for turn in move if turn.is_played(0)}
+            if moved != playing:
+                raise NotConforming(
+                    f"{recipe.name}: in move {index} {_list(playing)} should move, and {_list(moved)} did"
+                )
+
+
+def reaches_every_weight(recipe: Recipe) -> None:
+    """Every weight that is trained gets a gradient, and every matrix one that is not zero."""
+    with _trainer(recipe) as one:
+        for _ in range(ROUNDS):
+            one.play_round(Budget(recipe.images))
+        for role, player in one.players.items():
+            for name, parameter in player.net.named_parameters():
+                if not parameter.requires_grad:
+                    continue
+                if parameter.grad is None or (parameter.ndim > 1 and not parameter.grad.any()):
+                    raise NotConforming(f"{recipe.name}: no gradient reaches {role}.{name}")
+
+
+def waits_for_nothing(recipe: Recipe) -> None:
+    """No round reads a number from the device."""
+    with (
+        FakeTensorMode(),
+        mock.patch("torch.nn.init.trunc_normal_"),
+        _trainer(recipe) as one,
+    ):
+        try:
+            for _ in range(2):
+                one.play_round(Budget(recipe.images))
+        except torch._subclasses.fake_tensor.DataDependentOutputException as error:
+            raise NotConforming(f"{recipe.name}: a round reads a number from the device ({error})") from None
+
+
+def repeats(recipe: Recipe) -> None:
+    """The same seed gives the same state, bit for bit."""
+    with _trainer(recipe) as one, _trainer(recipe) as two:
+        for each in (one, two):
+            torch.manual_seed(id(each) % 1000)  # nobody may ask torch's own generator
+            for _ in range(ROUNDS):
+                each.play_round(Budget(recipe.images))
+        _same(recipe, _state(one), _state(two), "two runs of one seed differ")
+
+
+def goes_on(recipe: Recipe) -> None:
+    """A state that is saved and restored goes on as if nothing had been, memory included."""
+    with _trainer(recipe) as one, _trainer(recipe) as two:
+        for _ in range(ROUNDS):
+            one.play_round(Budget(recipe.images))
+        saving.write_state(one)
+        saved, _ = one.run.newest_state()
+        if saved is None:
+            raise NotConforming(f"{recipe.name}: its state cannot be read again")
+        two.memory = checkpoint.restore(saved.tensors, two.players, two.average, two.memory)
+        two.images, two.rounds = one.images, one.rounds
+        for each in (one, two):
+            for _ in range(ROUNDS):
+                each.play_round(Budget(recipe.images))
+        _same(recipe, _state(one), _state(two), "a resumed run differs")
+
+
+def stops_in_time(recipe: Recipe) -> None:
+    """Once a weight is not finite nothing else moves."""
+    with _trainer(recipe) as one:
+        one.play_round(Budget(recipe.images))
+        last = [p for p in one.players["critic"].net.parameters() if p.requires_grad][-1]
+        with torch.no_grad():
+            last.fill_(float("nan"))
+        before = _weights(one)
+        one.play_round(Budget(recipe.images))
+        for name, tensor in _weights(one).items():
+            if not torch.equal(tensor.nan_to_num(7), before[name].nan_to_num(7)):
+                raise NotConforming(f"{recipe.name}: {name} moved though a loss was not finite")
+
+
+def samples(recipe: Recipe) -> None:
+    """The averaged generator makes finite pictures in [-1, 1], each by itself."""
+    with _trainer(recipe) as one:
+        one.play_round(Budget(recipe.images))
+        net = saving.averaged(one)
+        latents = recipe.latent.draw(0, "conformance", 0, 6)
+        labels = torch.arange(6) % recipe.classes if recipe.classes else None
+        with torch.no_grad():
+            together = net(latents, labels)
+            alone = net(latents[:1], None if labels is None else labels[:1])
+        if not (torch.isfinite(together).all() and together.abs().max() <= 1):
+            raise NotConforming(f"{recipe.name}: the generator's pictures are not in [-1, 1]")
+        if not torch.allclose(together[:1], alone, atol=1e-5):
+            raise NotConforming(f"{recipe.name}: a picture depends on what is generated with it")
+
+
+CHECKS: tuple[Callable[[Recipe], None], ...] = (
+    moves_who_moves,
+    reaches_every_weight,
+    waits_for_nothing,
+    repeats,
+    goes_on,
+    stops_in_time,
+    samples,
+)
+
+
+def noise(recipe: Recipe, count: int = 64) -> Pictures:
+    """Random pictures of a recipe's shape and classes."""
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (count, recipe.channels, recipe.height, recipe.width), dtype=np.uint8)
+    labels = np.arange(count) % recipe.classes if recipe.classes else None
+    names = tuple(map(str, range(recipe.classes)))
+    size = (recipe.width, recipe.height)
+    return Pictures("noise", pixels, labels, names, np.arange(count), np.arange(0), size, "noise")
+
+
+@contextmanager
+def _trainer(recipe: Recipe) -> Iterator[Trainer]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Trainer(recipe, noise(recipe), Run(Path(folder)), 0, Choices())
+
+
+def _weights(one: Trainer) -> dict[str, Tensor]:
+    return {
+        f"{role}.{name}": parameter.detach().clone()
+        for role, player in one.players.items()
+        for name, parameter in player.net.named_parameters()
+    }
+
+
+def _state(one: Trainer) -> dict[str, Tensor]:
+    return checkpoint.gather(one.players, one.average, one.memory)
+
+
+def _same(recipe: Recipe, first: dict[str, Tensor], second: dict[str, Tensor], what: str) -> None:
+    if first.keys() != second.keys():
+        raise NotConforming(f"{recipe.name}: {what}: {_list(first.keys() ^ second.keys())}")
+    for name, tensor in first.items():
+        if not torch.equal(tensor, second[name]):
+            raise NotConforming(f"{recipe.name}: {what} in {name}")
+
+
+def _list(names: Any) -> str:
+    return ", ".join(sorted(names)) or "nobody"
