@@ -131,18 +131,23 @@ def memory(gib: float) -> None:
     from zerosum.data import prepared
     from zerosum.data.fit import Shape
     from zerosum.data.pictures import Pictures
+    from zerosum.data.source import pixel_digest
+    from zerosum.data.split import identity
 
     side, picture = 64, 64 * 64 * 3
     count = int(gib * 2**30 / picture)
     with tempfile.TemporaryDirectory() as place:
-        writer = prepared.Writer(Path(place) / "cache", Shape(side, side, 3))
+        shape = Shape(side, side, 3)
+        writer = prepared.Writer(Path(place) / "cache", shape)
         random = np.random.default_rng(0)
         block = random.integers(0, 256, (4096, 3, side, side), dtype=np.uint8)
         for first in range(0, count, len(block)):
             part = np.roll(block, first, axis=3)[: min(len(block), count - first)]
-            writer.append(part, np.zeros((len(part), 16), np.uint8), {}, 0)
-        rows = np.arange(count)
-        none = Pictures("synthetic", block, None, (), rows[:-10_000], rows[-10_000:], (side, side), "synthetic")
+            digests = b"".join(pixel_digest(picture) for picture in part)
+            writer.append(part, np.frombuffer(digests, np.uint8).reshape(-1, 16), {}, 0)
+        train, held_out = np.split(np.arange(count), [count - 10_000])
+        name = identity(shape, writer.digests(), None, train, held_out)
+        none = Pictures("synthetic", block, None, (), train, held_out, (side, side), name)
         prepared.finish(writer, none, {"key": "synthetic"})
         command = [sys.executable, "-m", "zerosum", "train", str(Path(place) / "cache"), "--recipe", "dcgan"]
         command += ["--for", "60s", "-o", str(Path(place) / "run"), "--set", "width=16"]

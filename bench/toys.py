@@ -74,8 +74,8 @@ def train(density: Gaussians, game: Game, pack: int, seed: int, rounds: int) -> 
         )
         play(moves, players, {0: draw}, {})
         with torch.no_grad():
-            now = list(nets["generator"].parameters())
-            torch._foreach_lerp_(list(average.parameters()), now, 1 - 0.5 ** (1 / HALF_LIFE))
+            for slow, now in zip(average.parameters(), nets["generator"].parameters(), strict=True):
+                slow.lerp_(now, 1 - 0.5 ** (1 / HALF_LIFE))
     seconds = time.process_time() - began
     re_estimate(average, [(latent.draw(seed, "statistics", start, 1000), None) for start in range(0, 10_000, 1000)])
     with torch.no_grad():
@@ -92,9 +92,8 @@ def train(density: Gaussians, game: Game, pack: int, seed: int, rounds: int) -> 
 def table(lines: list[dict[str, object]], rounds: int) -> None:
     """Means over seeds, and the range of the modes."""
     print(f"{rounds:,} rounds of {BATCH} samples\n")
-    print(
-        "| density | game | seeds | modes | high quality | KL to uniform | seconds a seed |\n|---|---|---|---|---|---|---|"
-    )
+    print("| density | game | seeds | modes | high quality | KL to uniform | seconds a seed |")
+    print("|---|---|---|---|---|---|---|")
     for density, mixture in DENSITIES.items():
         for game in GAMES:
             own = [line for line in lines if (line["density"], line["game"], line["rounds"]) == (density, game, rounds)]

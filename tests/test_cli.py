@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -166,6 +167,40 @@ def test_a_whole_run_through_the_public_door(tmp_path: Path) -> None:
     again = subprocess.run([*command, "sample", str(run), "--label", "greens"], **common)
     assert again.returncode == 2
     assert "blues, reds" in again.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break in another way there")
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["--version"], 0),
+        (["--help"], 0),
+        (["train", "--help"], 0),
+        (["evaluate", "list"], 0),
+        (["data", "check", "digits"], 0),
+        (["train", "digits", "-n"], 0),
+        (["data", "check", "nowhere"], 2),
+        (["data", "chekc"], 2),
+    ],
+)
+def test_a_reader_that_has_seen_enough_is_no_error(command: list[str], code: int) -> None:
+    """However little is written: what is left in a buffer must not fail when the interpreter ends."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [sys.executable, "-m", "zerosum", *command],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=buffered,
+    )
+    os.close(writing)
+    assert done.returncode == code
+    assert "Broken" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert bool(done.stderr) == bool(code)
 
 
 def test_settings_and_times() -> None:

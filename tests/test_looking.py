@@ -102,6 +102,39 @@ def test_a_changed_folder_is_named_and_another_data_set(photos: Path, tmp_path: 
     assert any("1 removed" in line and "000.png" in line for line in said)
 
 
+def test_looking_alone_swallows_no_change(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What changed is named by every look, until a run has been started on it."""
+    monkeypatch.chdir(tmp_path)
+    train = ["train", str(photos), "--recipe", "dcgan", "--images", "64", "--resolution", "16", "--set", "width=8"]
+
+    def says(command: list[str], code: int = 0) -> bool:
+        assert main(command) == code
+        return "1 added since the last time (cats/new.png)" in capsys.readouterr().out
+
+    assert not says(["data", "check", str(photos)])
+    assert not says([*train, "-o", "one"])
+    Image.new("RGB", (30, 30), "red").save(photos / "cats" / "new.png")
+    assert says(["data", "check", str(photos)])
+    assert says([*train, "-n"])
+    assert says([*train, "-o", "one"], 2)  # other data than this run's
+    assert says([*train, "-o", "one"], 2)
+    assert says([*train, "-o", "two"])
+    assert not says([*train, "-o", "two"])
+    assert not says(["data", "check", str(photos)])
+
+
+def test_preparing_names_what_changed(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare = ["data", "prepare", str(photos), "--resolution", "16"]
+    assert main(prepare) == 0
+    Image.new("RGB", (30, 30), "red").save(photos / "cats" / "new.png")
+    for named in (True, False):
+        capsys.readouterr()
+        assert main(prepare) == 0
+        assert ("1 added since the last time (cats/new.png)" in capsys.readouterr().out) == named
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import zerosum
+from zerosum.cli import main
+from zerosum.data.fit import Fit
 from zerosum.errors import UserError
 from zerosum.plan import Request, make_plan
 from zerosum.recipe import Recipe, describe
@@ -63,3 +66,42 @@ def test_gamma_grows_with_the_pixels() -> None:
 
     assert weight(12) == pytest.approx(1.44 / 2)
     assert weight(24) == pytest.approx(4 * weight(12))
+
+
+def test_broken_pictures_are_refused_by_their_headers_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan decodes nothing, and says so; training finds out."""
+    monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index in range(12):
+        Image.effect_noise((20, 20), 50 + index).save(folder / f"{index}.png")
+    command = ["train", str(folder), "--broken", "stop", "-o", str(tmp_path / "run"), "--images", "16"]
+    whole = (folder / "3.png").read_bytes()
+    (folder / "3.png").write_bytes(whole[:-60])
+    assert main([*command, "-n"]) == 0
+    said = capsys.readouterr().out
+    assert "broken      stop  (so far only headers were looked at; what is broken behind them is refused" in said
+    assert main(command) == 2
+    assert "3.png: it is damaged" in capsys.readouterr().err
+    (folder / "3.png").write_bytes(b"nonsense")
+    for more in (["-n"], []):
+        assert main([*command, *more]) == 2
+        assert "1 of the 12 pictures cannot be read (3.png: it is no picture" in capsys.readouterr().err
+    capsys.readouterr()
+    assert main(["train", str(folder), "-n"]) == 0
+    assert "broken      stop" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("fit", "words"),
+    [("crop", "centre crop to a square"), ("pad", "padded to a square"), ("stretch", "stretched to a square")],
+)
+def test_the_reason_for_a_square_says_how_it_becomes_one(tmp_path: Path, fit: Fit, words: str) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index in range(3):
+        Image.effect_noise((20 + index, 30), 50).save(folder / f"{index}.png")
+    (why,) = (reason.why for reason in make_plan(Request(str(folder), fit=fit)).reasons if reason.what == "resolution")
+    assert why.startswith(f"{words}; ")

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from zerosum.data import prepared
-from zerosum.data.fit import SMALLEST_WITH_HOLD_OUT
+from zerosum.data.fit import SMALLEST_WITH_HOLD_OUT, Fit
 from zerosum.data.source import Source
 from zerosum.data.survey import Survey
 from zerosum.errors import UserError
@@ -18,6 +17,7 @@ from zerosum.settings import parse
 LARGEST_ON_CPU, LARGEST = 64, 128
 FEW, ENLARGED = 20, 0.05  # of more than FEW pictures so many may be smaller than the resolution
 COLOURS = {1: "one channel", 3: "three channels", 4: "four channels"}
+SQUARES = {"crop": "centre crop to a square", "pad": "padded to a square", "stretch": "stretched to a square"}
 AUTO_SIZES = (12, 16, 24, 32, 48, 64, 96, 128)
 
 
@@ -43,7 +43,7 @@ def best_device() -> str:
     return next(name for name, there in devices().items() if there)
 
 
-def resolution_of(source: Source, seen: Survey, device: str) -> tuple[tuple[int, int], str]:
+def resolution_of(source: Source, seen: Survey, device: str, fit: Fit = "crop") -> tuple[tuple[int, int], str]:
     """The pictures' own size where all share one that works and is small; else a square that they all fill."""
     largest = LARGEST_ON_CPU if device == "cpu" else LARGEST
     sizes = seen.sizes[seen.good]
@@ -60,7 +60,7 @@ def resolution_of(source: Source, seen: Survey, device: str) -> tuple[tuple[int,
         smaller = int(np.quantile(sizes.min(axis=1), ENLARGED, method="lower"))
     fits = [size for size in AUTO_SIZES if size <= min(smaller, largest)] or [AUTO_SIZES[0]]
     limit = f"at most {largest} on this device" if fits[-1] == largest else f"nearly all sides are at least {smaller}"
-    return (fits[-1], fits[-1]), f"centre crop to a square; {limit}; --resolution and --fit change it"
+    return (fits[-1], fits[-1]), f"{SQUARES[fit]}; {limit}; --resolution and --fit change it"
 
 
 def size_for(source: Source, seen: Survey, resolution: str | None) -> tuple[tuple[int, int], int]:
@@ -80,7 +80,7 @@ def size_for(source: Source, seen: Survey, resolution: str | None) -> tuple[tupl
 def channels_of(source: Source, seen: Survey) -> tuple[int, str]:
     """1 where every picture is grey, else 3; as prepared, where they are."""
     if source.ready is not None:
-        return prepared.load(source.ready)[1].channels, "as prepared"
+        return int(seen.channels.max()), "as prepared"
     most = int(seen.channels.max())
     why = {1: "every picture is grey", 3: "colour", 4: "transparency is laid on white; --set channels=4 keeps it"}
     return 1 if most == 1 else 3, why[most]

@@ -5,21 +5,31 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import sys
 from pathlib import Path
 
 import zerosum
 from zerosum.errors import Stopped, UserError
 from zerosum.interrupt import Interrupt, Interrupted
-from zerosum.options import Check, Compare, Evaluate, Prepare, Sample, Train, parse
+from zerosum.options import Check, Compare, Evaluate, Prepare, Sample, Train, parse, parse_settings, parse_time
 
 ON_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 done, 1 the machine gave out, 2 the user's mistake."""
-    given = sys.argv[1:] if arguments is None else arguments
+    code = 0
+    try:
+        try:
+            code = _main(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe can still be told from an error
+    except BrokenPipeError:  # whoever read the lines has seen enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _main(given: list[str]) -> int:
     if given == ["--version"]:
         _say(f"zerosum {zerosum.__version__}")
         return 0
@@ -46,9 +56,6 @@ def main(arguments: list[str] | None = None) -> int:
         prepared = given[:2] == ["data", "prepare"]
         _complain("stopped: the same command goes on" if prepared else "stopped before there was anything to save")
         return 0 if given[:1] == ["train"] or prepared else 1
-    except BrokenPipeError:  # whoever read the lines has seen enough, as head has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         if error.errno not in ON_DISK:
             raise
@@ -86,7 +93,8 @@ def _train_now(command: Train) -> int:
         command.broken,
     )
     if command.dry_run:
-        plan = make_plan(request, _say)
+        with Screen() as screen:
+            plan = make_plan(request, screen.say, screen.looked)
         _say("\n".join(plan.explain()))
         _say(json.dumps(describe(plan.recipe), indent=2))
         return 0
@@ -106,6 +114,7 @@ def _train_now(command: Train) -> int:
             fit=command.fit,
             broken=command.broken,
             say=screen.say,
+            looked=screen.looked,
             prepared=screen.prepared,
             watchers=(screen.watch,),
         )
@@ -196,12 +205,18 @@ def _data(command: Check | Prepare) -> int:
                 out=command.out,
                 data_root=command.data_root,
                 say=screen.say,
+                looked=screen.looked,
                 progress=screen.prepared,
             )
             screen.say(f"{len(pictures):,} pictures: {folder}")
             return 0
         findings, advised, sheet = check_data(
-            command.data, data_root=command.data_root, sheet=command.out is not None, say=screen.say
+            command.data,
+            data_root=command.data_root,
+            sheet=command.out is not None,
+            say=screen.say,
+            looked=screen.looked,
+            checked=screen.checked,
         )
         for line in [*findings.lines(), *advised]:
             screen.say(line)
@@ -212,33 +227,6 @@ def _data(command: Check | Prepare) -> int:
             files.write(Path(command.out), sheet)
             screen.say(f"Pictures:   {command.out}")
     return 0
-
-
-def parse_settings(given: tuple[str, ...]) -> dict[str, str]:
-    """``name=value`` pairs as a mapping.
-
-    Raises:
-        UserError: one without a value.
-    """
-    settings = {}
-    for pair in given:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise UserError(f"--set {pair} is not possible: expected NAME=VALUE, such as width=64.")
-        settings[name.strip()] = value.strip()
-    return settings
-
-
-def parse_time(text: str) -> float:
-    """``60s``, ``5m``, ``2h`` or plain seconds.
-
-    Raises:
-        UserError: anything else.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip().lower())
-    if not found:
-        raise UserError(f"--for {text} is not possible: expected a time such as 60s, 5m or 2h.")
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
 
 
 def _say(text: str) -> None:

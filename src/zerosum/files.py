@@ -181,8 +181,12 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def in_words(path: Path) -> Iterator[None]:
-    """What the system says about writing to ``path``, in words: ``Stopped`` for a full disk, else ``UserError``."""
+def in_words(path: Path, instead: str = "choose a folder of yours with --out") -> Iterator[None]:
+    """What the system says about writing to ``path``, in words: ``Stopped`` for a full disk, else ``UserError``.
+
+    Args:
+        instead: what to do where it may not be written to.
+    """
     try:
         yield
     except OSError as error:
@@ -192,7 +196,5 @@ def in_words(path: Path) -> Iterator[None]:
                 "free some space and run the same command again."
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-            raise UserError(
-                f"{path} may not be written to ({error.strerror}): choose a folder of yours with --out."
-            ) from error
+            raise UserError(f"{path} may not be written to ({error.strerror}): {instead}.") from error
         raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,16 @@ import torch
 
 from zerosum import files
 from zerosum.data.cache import cache_folder
+from zerosum.data.fit import Fit
 from zerosum.data.pictures import Pictures
-from zerosum.data.prepare import Progress
-from zerosum.data.prepare import silent as unseen
+from zerosum.data.prepare import Broken
+from zerosum.data.survey import remember
+from zerosum.data.telling import Progress, Say, silent
 from zerosum.errors import UserError
 from zerosum.generate import load
 from zerosum.interrupt import Interrupt, Interrupted
 from zerosum.metrics.judge import Figure, make_judge
-from zerosum.plan import Broken, Fit, Plan, Request, make_plan
+from zerosum.plan import Plan, Request, make_plan
 from zerosum.recipe import Recipe, RecipeFunction
 from zerosum.resuming import agree, contents, numbered, usable
 from zerosum.resuming import fork as copy
@@ -32,10 +34,6 @@ from zerosum.training.trainer import train as train_rounds
 
 JUDGE_SHARE, JUDGE_MOST = 0.25, 45.0  # of a time budget, kept back for the judgement
 MEASURE_SHARE = 0.4  # of what is kept back: measuring, after the classifier has been trained
-
-
-def silent(text: str) -> None:
-    """Say nothing."""
 
 
 def train(
@@ -53,8 +51,9 @@ def train(
     data_root: str | Path | None = None,
     fit: Fit = "crop",
     broken: Broken = "skip",
-    say: Callable[[str], None] = silent,
-    prepared: Progress = unseen,
+    say: Say = silent,
+    looked: Progress = silent,
+    prepared: Progress = silent,
     watchers: Sequence[Watcher] = (),
 ) -> Run:
     """Train a GAN on ``data`` and return its run folder; called again with the same arguments it goes on.
@@ -72,6 +71,7 @@ def train(
         fit: what happens to pictures of other proportions.
         broken: leave pictures out that cannot be read, or refuse.
         say: is told what happens, in sentences.
+        looked: is told how many pictures of how many were looked at.
         prepared: is told how many pictures of how many are decoded.
         watchers: are told at every line of stats.
 
@@ -85,7 +85,7 @@ def train(
     run = Run(Path(out or "runs"))
     with Interrupt() as interrupt:
         try:
-            plan = make_plan(request, say)
+            plan = make_plan(request, say, looked)
             if out is None and fork is not None:
                 raise UserError("--fork NEW copies a run: name that run with --out.")
             for line in plan.explain():
@@ -116,7 +116,7 @@ class _Session:
     content: dict[str, Any]
     deadline: float | None
     interrupt: Interrupt
-    say: Callable[[str], None]
+    say: Say
     watchers: Sequence[Watcher]
 
     def go(self) -> None:
@@ -128,6 +128,8 @@ class _Session:
             if agreed is None:
                 return
             self.content = agreed
+        if self.plan.seen.changes:  # which are told; from now on they are what the run is trained on
+            remember(self.plan.source, self.plan.seen, cache_folder())
         self._note_skipped()
         self.say(f"run         {self.run.folder}  (Ctrl-C saves; the same command goes on)")
         trainer = Trainer(self.plan.recipe, self.pictures, self.run, self.plan.seed, self._choices())
@@ -227,7 +229,7 @@ def judge(
     *,
     deadline: float | None = None,
     device: torch.device | str = "cpu",
-    say: Callable[[str], None] = silent,
+    say: Say = silent,
 ) -> list[Figure]:
     """Judge a run's newest snapshot against its held-out pictures and say the result as a table.
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from zerosum.advice import advice, size_for
 from zerosum.data import prepared
 from zerosum.data.cache import cache_folder
 from zerosum.data.checking.check import Findings, check, sheet_of
-from zerosum.data.find import find, silent
-from zerosum.data.fit import Shape
+from zerosum.data.find import find
+from zerosum.data.fit import Fit, Shape
 from zerosum.data.pictures import Pictures
-from zerosum.data.prepare import Progress, cache_of, prepare
-from zerosum.data.prepare import silent as unseen
-from zerosum.data.survey import survey
-from zerosum.plan import Broken, Fit
+from zerosum.data.prepare import Broken, cache_of, prepare
+from zerosum.data.survey import remember, survey
+from zerosum.data.telling import Progress, Say, silent
 
 
 def check_data(
-    data: str, *, data_root: str | None = None, sheet: bool = False, say: Callable[[str], None] = silent
+    data: str,
+    *,
+    data_root: str | None = None,
+    sheet: bool = False,
+    say: Say = silent,
+    looked: Progress = silent,
+    checked: Progress = silent,
 ) -> tuple[Findings, list[str], bytes | None]:
     """Look at every picture: what was found, what training would do, and with ``sheet`` a PNG of some of them.
 
@@ -27,9 +31,9 @@ def check_data(
         UserError: there is no such data.
     """
     source = find(data, data_root, say)
-    seen = survey(source, cache_folder())
+    seen = survey(source, cache_folder(), looked)
     advised = [reason.line() for reason in advice(source, seen)]
-    return check(source, seen), advised, sheet_of(source, seen) if sheet else None
+    return check(source, seen, checked), advised, sheet_of(source, seen) if sheet else None
 
 
 def prepare_data(
@@ -41,8 +45,9 @@ def prepare_data(
     broken: Broken = "skip",
     out: str | None = None,
     data_root: str | None = None,
-    say: Callable[[str], None] = silent,
-    progress: Progress = unseen,
+    say: Say = silent,
+    looked: Progress = silent,
+    progress: Progress = silent,
 ) -> tuple[Pictures, Path]:
     """Decode pictures to one size, into ``out`` or the cache, and return them and their folder.
 
@@ -51,11 +56,15 @@ def prepare_data(
         Stopped: the disk is full; what was prepared so far stays, and the same command goes on.
     """
     source = find(data, data_root, say)
-    seen = survey(source, cache_folder())
+    seen = survey(source, cache_folder(), looked)
+    for change in seen.changes:
+        say(change)
     (width, height), most = size_for(source, seen, resolution)
     shape = Shape(width, height, most if channels == "auto" else int(channels), fit)
     folder = Path(out).resolve() if out else cache_of(source, seen, shape, cache_folder())
     pictures = prepare(source, seen, shape, broken=broken, out=folder, progress=progress)
+    if seen.changes:
+        remember(source, seen, cache_folder())
     if pictures.skipped:
         say(f"{len(pictures.skipped):,} pictures cannot be read and are left out: {folder / prepared.MANIFEST}")
     return pictures, folder

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import tyro
+
+from zerosum.errors import UserError
 
 TRAIN_LINE = "Train a GAN on your pictures; the same command again goes on where it stopped."
 TRAIN = f"""{TRAIN_LINE}
@@ -47,7 +50,7 @@ class Train:
     broken: Literal["skip", "stop"] = "skip"
     """Pictures that cannot be read are left out and listed in the run's data.json, or nothing is done."""
     data_root: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Where copies of mnist, fashion-mnist and cifar10 lie; otherwise ZEROSUM_DATA, and only then a download."""
+    """Where mnist, fashion-mnist, cifar10 and relative paths are looked for too; then ZEROSUM_DATA, then a download."""
     set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME=VALUE")] = ()
     """A dial of the recipe (width=64) or a field of it (players.critic.optimizer.beta1=0); may be repeated."""
     fork: Annotated[str | None, tyro.conf.arg(metavar="NEW")] = None
@@ -93,7 +96,7 @@ class Check:
     out: Annotated[str | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = None
     """Write a sheet of the pictures to this PNG."""
     data_root: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Where copies of named data lie."""
+    """Where named data and relative paths are looked for too; then ZEROSUM_DATA."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class Prepare:
     out: Annotated[str | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = None
     """The folder to write, which train takes as data. Without it: the cache, where train finds it."""
     data_root: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Where copies of named data lie."""
+    """Where named data and relative paths are looked for too; then ZEROSUM_DATA."""
 
 
 EVALUATE_LINE = "Measure a run, a model file or anyone's pictures against data, by named protocols."
@@ -148,7 +151,7 @@ class Evaluate:
     json: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
     """Write the values with everything that they were made with to this file."""
     data_root: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Where copies of named data lie."""
+    """Where named data and relative paths are looked for too; then ZEROSUM_DATA."""
 
 
 @dataclass(frozen=True)
@@ -210,3 +213,30 @@ def parse(given: list[str]) -> Command:
         args=given,
         config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes),
     )
+
+
+def parse_settings(given: tuple[str, ...]) -> dict[str, str]:
+    """``name=value`` pairs as a mapping.
+
+    Raises:
+        UserError: one without a value.
+    """
+    settings = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UserError(f"--set {pair} is not possible: expected NAME=VALUE, such as width=64.")
+        settings[name.strip()] = value.strip()
+    return settings
+
+
+def parse_time(text: str) -> float:
+    """``60s``, ``5m``, ``2h`` or plain seconds.
+
+    Raises:
+        UserError: anything else.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip().lower())
+    if not found:
+        raise UserError(f"--for {text} is not possible: expected a time such as 60s, 5m or 2h.")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]

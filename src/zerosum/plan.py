@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +14,12 @@ import torch
 from zerosum.advice import Reason, about, best_device, channels_of, devices, resolution_of
 from zerosum.data.cache import cache_folder
 from zerosum.data.find import find
-from zerosum.data.fit import Shape
+from zerosum.data.fit import Fit, Shape
 from zerosum.data.pictures import Pictures
-from zerosum.data.prepare import Progress, prepare
+from zerosum.data.prepare import Broken, prepare, refuse_broken
 from zerosum.data.source import Source
 from zerosum.data.survey import Survey, survey
+from zerosum.data.telling import Progress, Say, silent
 from zerosum.errors import UserError, did_you_mean
 from zerosum.recipe import JSON, Recipe, RecipeFunction, describe
 from zerosum.recipes import CATALOGUE
@@ -26,10 +27,6 @@ from zerosum.settings import change, dials, parse, parse_settings
 from zerosum.training.trainer import Choices
 
 SMALL_ON_CPU = 16  # up to this side the recipe modern needs no narrower networks on a CPU
-
-
-Fit = Literal["crop", "pad", "stretch"]
-Broken = Literal["skip", "stop"]
 
 
 @dataclass(frozen=True)
@@ -82,8 +79,12 @@ class Plan:
         return [reason.line() for reason in self.reasons]
 
 
-def make_plan(request: Request, say: Callable[[str], None] = print) -> Plan:
-    """Find the data and resolve every choice; ``say`` is told what is downloaded.
+def make_plan(request: Request, say: Say = print, looked: Progress = silent) -> Plan:
+    """Find the data and resolve every choice; what changed in the data is told, and told again by the next plan.
+
+    Args:
+        say: is told what is downloaded.
+        looked: is told how many pictures of how many were looked at.
 
     Raises:
         UserError: anything the user got wrong, before any work is done.
@@ -104,7 +105,11 @@ def make_plan(request: Request, say: Callable[[str], None] = print) -> Plan:
     reasons: list[Reason] = []
     choices = machine(request.device, reasons)
     source = find(request.data, request.root, say)
-    seen = survey(source, cache_folder())
+    seen = survey(source, cache_folder(), looked)
+    if request.broken == "stop":
+        refuse_broken(source, seen)
+        why = "so far only headers were looked at; what is broken behind them is refused when it is decoded"
+        reasons.append(Reason("broken", "stop", why))
     reasons += about(source, seen)
     if isinstance(request.recipe, Recipe):
         recipe, dotted = request.recipe, settings
@@ -199,7 +204,7 @@ def _resolve(
             raise UserError("This recipe has no dial 'resolution': leave --resolution out.")
         typed["resolution"] = parse(request.resolution, tuple[int, int], "resolution")
     if "resolution" not in typed and "resolution" in known:
-        typed["resolution"], why = resolution_of(source, seen, choices.device)
+        typed["resolution"], why = resolution_of(source, seen, choices.device, request.fit)
         reasons.append(Reason("resolution", "{}x{}".format(*typed["resolution"]), why))
     if "channels" not in typed and "channels" in known:
         typed["channels"], why = channels_of(source, seen)

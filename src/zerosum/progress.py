@@ -11,18 +11,27 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from zerosum.training.trainer import Moment
 
 PLAIN_SECONDS = 10.0
+BAR_SECONDS = 0.1
+QUIET_SECONDS = 1.0  # what takes no longer needs no counting
+
+
+class _Console(Console):
+    """Leaves it to the command line what a closed pipe means, instead of ending the process here."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 class Screen:
     """Says sentences and shows progress; a watcher of the trainer."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or _Console(highlight=False, soft_wrap=True)
         self._last = 0.0
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._decoding: TaskID | None = None
-        self._decoded = time.monotonic()
+        self._counting, self._count, self._due = "", -1, 0.0
+        self._counted: TaskID | None = None
 
     def __enter__(self) -> Screen:
         if self.console.is_terminal:
@@ -45,19 +54,40 @@ class Screen:
         """Print a line (above the progress line, if there is one)."""
         self.console.print(text, markup=False)
 
+    def looked(self, done: int, total: int) -> None:
+        """Show how many pictures were looked at."""
+        self._counts("looked at", done, total)
+
+    def checked(self, done: int, total: int) -> None:
+        """Show how many pictures were checked."""
+        self._counts("checked", done, total)
+
     def prepared(self, done: int, total: int) -> None:
-        """Show how many pictures are decoded."""
-        text = f"{done:,} of {total:,} pictures decoded"
+        """Show how many pictures are prepared."""
+        self._counts("prepared", done, total)
+
+    def _counts(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if what != self._counting or done < self._count:
+            self._counting, self._due = what, now + QUIET_SECONDS
+        self._count = done
+        if done >= total:
+            self._counting = ""
+            if self._bar is not None and self._counted is not None:
+                self._bar.remove_task(self._counted)
+                self._counted = None
+            return
+        if now < self._due:
+            return
+        text = f"{done:,} of {total:,} pictures {what}"
         if self._bar is not None:
-            if self._decoding is None:
-                self._decoding = self._bar.add_task(text, total=total)
-            self._bar.update(self._decoding, completed=done, description=text)
-            if done >= total:
-                self._bar.remove_task(self._decoding)
-                self._decoding = None
-        elif time.monotonic() - self._decoded > PLAIN_SECONDS:
+            if self._counted is None:
+                self._counted = self._bar.add_task(text, total=total)
+            self._bar.update(self._counted, completed=done, total=total, description=text)
+            self._due = now + BAR_SECONDS
+        else:
             self.say(text)
-            self._decoded = time.monotonic()
+            self._due = now + PLAIN_SECONDS
 
     def watch(self, moment: Moment) -> None:
         """Show where training stands."""

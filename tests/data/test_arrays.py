@@ -296,6 +296,27 @@ def test_labels_of_any_form(tmp_path, labels):
     source = arrays(npz_of(tmp_path / "x.npz", x=GREY, y=labels))
     np.testing.assert_array_equal(source.labels, LABELS)
     assert source.classes == ("0", "1", "2")
+    assert not any("gaps" in note for note in source.notes)
+
+
+@pytest.mark.parametrize("written", [lambda values: values, lambda values: np.eye(9)[values]])
+def test_numbers_of_classes_with_gaps(tmp_path, written):
+    numbers = np.array([0, 2, 5])[LABELS]
+    source = arrays(npz_of(tmp_path / "x.npz", x=GREY, y=written(numbers)))
+    np.testing.assert_array_equal(source.labels, LABELS)
+    assert source.classes == ("0", "2", "5")
+    assert "the numbers of the classes have gaps (0, 2, 5): 3 classes, called by their numbers" in source.notes
+
+
+def test_gaps_that_the_test_part_fills_are_none(tmp_path):
+    known = {
+        "x_train": GREY,
+        "y_train": np.array([0, 2])[LABELS % 2],
+        "x_test": GREY,
+        "y_test": np.ones(len(GREY), int),
+    }
+    source = arrays(npz_of(tmp_path / "x.npz", **known))
+    assert source.classes == ("0", "1", "2")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -374,6 +375,70 @@ def test_the_cache_folder_can_be_named(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path
     monkeypatch.delenv("ZEROSUM_CACHE")
     assert cache_folder().name in ("zerosum", "cache")
+
+
+def half_made(cache, name, days, mark=True):
+    """A folder that a killed process left so many days ago."""
+    folder = cache / "prepared" / f"{name}.partial"
+    folder.mkdir(parents=True)
+    (folder / "pixels-00000.u8").write_bytes(b"pixels")
+    if mark:
+        (folder / "source.jsonl").write_text("{}")
+    then = time.time() - days * 86_400
+    for path in (*folder.iterdir(), folder):
+        os.utime(path, (then, then))
+    return folder
+
+
+def test_what_was_left_half_made_is_forgotten_after_a_month(tmp_path, raws):
+    old, young = half_made(tmp_path, "old", 31), half_made(tmp_path, "young", 29)
+    foreign = half_made(tmp_path, "foreign", 99, mark=False)
+    touched = half_made(tmp_path, "touched", 99)
+    os.utime(touched / "pixels-00000.u8")
+    held = half_made(tmp_path, "held", 99)
+    code = (
+        "import sys; from pathlib import Path; from zerosum import files; from zerosum.data.holding import lock_of\n"
+        "with files.locked(lock_of(Path(sys.argv[1]))): print('held', flush=True); sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code, str(held.with_suffix(""))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        prepare(Counting(raws), tmp_path)
+        assert [path.exists() for path in (old, young, foreign, touched, held)] == [False, True, True, True, True]
+        other.communicate("")
+    prepare(Counting(raws), tmp_path)
+    assert held.exists()  # nothing was prepared
+    prepare(Counting(raws), tmp_path, Shape(8, 6, 3))
+    assert [path.exists() for path in (young, foreign, touched, held)] == [True, True, True, False]
+
+
+def test_ones_own_half_made_folder_is_gone_on_with_however_old(tmp_path, raws, monkeypatch):
+    monkeypatch.setattr(room, "CHUNK", 8 * 8 * 3 * 16)
+    counting, append, calls = Counting(raws), prepared.Writer.append, []
+
+    def dying(self, *arguments):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        append(self, *arguments)
+
+    monkeypatch.setattr(prepared.Writer, "append", dying)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(counting, tmp_path)
+    monkeypatch.setattr(prepared.Writer, "append", append)
+    (partial,) = (tmp_path / "prepared").iterdir()
+    for path in (*partial.iterdir(), partial):
+        os.utime(path, (0, 0))
+    counting.reads = 0
+    prepare(counting, tmp_path)
+    assert counting.reads == len(raws) - 48
+
+
+def test_preparing_elsewhere_forgets_nothing(tmp_path, raws):
+    half_made(tmp_path, "old", 99)
+    source = Counting(raws).source
+    room.prepare(source, survey(source), SHAPE, out=tmp_path / "prepared" / "mine")
+    assert (tmp_path / "prepared" / "old.partial").exists()
 
 
 def test_a_cache_that_may_not_be_written_costs_time_alone(tmp_path, raws, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import io
 import json
@@ -452,6 +453,22 @@ def test_a_sheet_has_a_row_for_every_class():
     np.testing.assert_array_equal(found, sheet(contents))
     assert (found[4:26] == 255).any()  # a name
     assert sheet(contents, 8).shape == (4 * (22 + 116) + 4, 2 * 116 + 4, 3)
+
+
+def test_no_room_is_wasted_on_small_and_empty_classes():
+    """What a small class leaves goes to the others, and classes without pictures need no room at all."""
+    sizes = {"ant": 1, "bee": 3, "cat": 30, "dog": 40}
+    contents = {
+        f"{name}/{seed}.png": encoded(photo(seed, 20, 20)) for name, size in sizes.items() for seed in range(size)
+    }
+    found = sheet(contents, 24)
+    tiles = (found[:, 4 + 56 :: 116][:, :12] != 64).any(axis=2)  # columns through the middles of the tiles
+    rows = [int(tiles[22 + 4 + 56 + 138 * row].sum()) for row in range(4)]
+    assert rows == [1, 3, 10, 10]
+    named = dataclasses.replace(
+        source_of(photos(3)), labels=np.array([0, 7, 19]), classes=tuple("abcdefghijklmnopqrst")
+    )
+    assert sheet(named).shape == (3 * (22 + 116) + 4, 116 + 4, 3)
 
 
 def test_without_classes_or_with_many_pictures_follow_each_other():

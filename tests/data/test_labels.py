@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zerosum.data.readers.labels import from_places, is_picture, read_json
+from zerosum.data.source import numbered
 from zerosum.errors import UserError
 
 
@@ -135,9 +137,26 @@ def test_other_folders_are_classes(names):
 
 def test_listed_labels_go_before_folders():
     found = from_places(["00000/a.png", "00001/b.png"], {"labels": [["00001/b.png", 0], ["00000\\a.png", 2]]})
-    assert found.labels.tolist() == [2, 0]
-    assert found.classes == ("0", "1", "2")
-    assert found.notes == ("labels from dataset.json",)
+    assert found.labels.tolist() == [1, 0]
+    assert found.classes == ("0", "2")
+    assert found.notes == (
+        "labels from dataset.json",
+        "the numbers of the classes have gaps (0, 2): 2 classes, called by their numbers",
+    )
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 99), max_size=40))
+def test_classes_are_called_by_their_numbers(values):
+    labels, classes, notes = numbered(np.array(values, dtype=np.int64))
+    assert [classes[label] for label in labels.tolist()] == [str(value) for value in values]
+    assert labels.dtype == np.int64
+    assert len(set(labels.tolist())) == len(classes)  # none is empty
+    assert [int(name) for name in classes] == sorted(set(values))  # their order stays
+    whole = sorted(set(values)) == list(range(len(set(values))))
+    assert bool(notes) == (not whole)
+    if whole:
+        assert labels.tolist() == values
 
 
 @pytest.mark.parametrize("around", ["", "pets/", "x/y/"])

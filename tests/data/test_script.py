@@ -67,6 +67,14 @@ def test_arrays(tmp_path):
     assert returning(tmp_path, "np.zeros((3, 4, 5)), None").labels is None
 
 
+def test_numbers_of_classes_with_gaps(tmp_path):
+    for made in ("(np.zeros((3, 4, 5)), [7, 0, 7])", "[(np.zeros((4, 5), np.uint8), value) for value in (7, 0, 7)]"):
+        source = returning(tmp_path, made)
+        assert source.labels.tolist() == [1, 0, 1]
+        assert source.classes == ("0", "7")
+        assert any("gaps (0, 7)" in note for note in source.notes)
+
+
 def test_tensors(tmp_path):
     source = returning(tmp_path, "(torch.zeros(3, 3, 8, 8, dtype=torch.uint8), torch.tensor([1, 0, 1]))\nimport torch")
     assert source.read(0).shape == (8, 8, 3)

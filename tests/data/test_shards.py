@@ -203,6 +203,13 @@ def test_samples_without_a_label(tmp_path):
     assert shard_source(str(put(tmp_path / "none", labelled=False))).notes == ("no labels: samples have none",)
 
 
+def test_numbers_of_classes_with_gaps(tmp_path):
+    (tmp_path / "x-0.tar").write_bytes(packed([("a.jpg", b"x"), ("a.cls", b"9"), ("b.jpg", b"y"), ("b.cls", b"4")]))
+    source = shard_source(str(tmp_path / "x-{0..0}.tar"))
+    assert (source.labels.tolist(), source.classes) == ([1, 0], ("4", "9"))
+    assert any("gaps (4, 9)" in note for note in source.notes)
+
+
 @pytest.mark.parametrize(
     ("names", "chosen"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import zipfile
@@ -13,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from zerosum.data.source import Source, Unreadable, from_array
-from zerosum.data.survey import digest, survey
+from zerosum.data.glance import digest
+from zerosum.data.source import Looks, Source, Unreadable, from_array
+from zerosum.data.survey import remember, survey
 from zerosum.errors import UserError
 
 
@@ -171,18 +173,59 @@ def test_what_changed_is_read_again_and_named(tmp_path):
         "1 changed since the last time (003.png)",
     )
     same(seen, survey(source_of(contents)))
+    remember(source_of(contents), seen, tmp_path)
     reads.clear()
     assert survey(source_of(contents, reads), tmp_path).changes == ()  # that was the last time
     assert not reads
+
+
+def test_a_look_alone_forgets_no_change(tmp_path):
+    """Whoever goes on with the data names what changed, however often somebody looked meanwhile."""
+    contents = pictures(5)
+    survey(source_of(contents), tmp_path)
+    contents["new.png"], contents["003.png"] = picture(104), picture(103)
+    del contents["000.png"]
+    changes = survey(source_of(contents), tmp_path).changes
+    assert len(changes) == 3
+    contents["newer.png"] = picture(105)
+    for _ in range(2):
+        seen = survey(source_of(contents), tmp_path)
+        assert seen.changes == ("2 added since the last time (new.png, newer.png)", *changes[1:])
+    remember(source_of(contents), seen, tmp_path)
+    assert survey(source_of(contents), tmp_path).changes == ()
 
 
 def test_removed_pictures_are_forgotten(tmp_path):
     contents = pictures(5)
     survey(source_of(contents), tmp_path)
     removed = contents.pop("004.png")
-    assert survey(source_of(contents), tmp_path).changes == ("1 removed since the last time (004.png)",)
+    seen = survey(source_of(contents), tmp_path)
+    assert seen.changes == ("1 removed since the last time (004.png)",)
+    remember(source_of(contents), seen, tmp_path)
     contents["004.png"] = removed
     assert survey(source_of(contents), tmp_path).changes == ("1 added since the last time (004.png)",)
+
+
+def test_how_far_a_look_is(tmp_path):
+    contents, told = pictures(7), []
+    survey(source_of(contents), tmp_path, lambda *counts: told.append(counts))
+    assert told == [(done, 7) for done in range(8)]
+    contents["003.png"] = picture(103)
+    told.clear()
+    survey(source_of(contents), tmp_path, lambda *counts: told.append(counts))
+    assert told == [(0, 1), (1, 1)]
+
+
+def test_what_is_known_is_not_looked_at(tmp_path):
+    contents, reads = pictures(6), Counter()
+    seen = survey(source_of(contents))
+    looks = Looks(seen.sizes, seen.channels, seen.digests, {})
+    source = dataclasses.replace(source_of(contents, reads), known=looks)
+    same(survey(source, tmp_path), seen)
+    assert not reads
+    fewer = dict(list(contents.items())[:5])
+    assert survey(source_of(fewer, reads), tmp_path).changes == ("1 removed since the last time (005.png)",)
+    assert not reads  # what was known is remembered
 
 
 def test_twins_that_move_are_counted_once(tmp_path):

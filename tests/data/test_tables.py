@@ -195,7 +195,7 @@ BYTES = pa.array([png(0), png(1)], pa.binary())
         (table(2, features=False), [0, 1], ("0", "1")),
         (table(2, features=False, column="photo", label="Target"), [0, 1], ("0", "1")),
         (pa.table({"png": BYTES, "mask": BYTES, "class": ["b", "a"]}), [1, 0], ("a", "b")),
-        (pa.table({"x": BYTES.cast(pa.large_binary()), "labels": pa.array([3, 0], pa.uint8())}), [3, 0], tuple("0123")),
+        (pa.table({"x": BYTES.cast(pa.large_binary()), "labels": pa.array([3, 0], pa.uint8())}), [1, 0], ("0", "3")),
         (pa.table({"x": BYTES, "label": pa.array(["q", "q"]).dictionary_encode()}), [0, 0], ("q",)),
         (pa.table({"x": BYTES, "label": ["u", "v"], "target": [1, 0]}), [1, 0], ("0", "1")),
         (pa.table({"x": BYTES, "caption": ["u", "v"], "width": [1, 0]}), None, ()),
@@ -218,6 +218,21 @@ def test_columns(tmp_path, made, labels, classes, write):
     assert (None if source.labels is None else source.labels.tolist()) == labels
     assert source.classes == classes
     assert any("no labels" in note for note in source.notes) == (labels is None)
+
+
+def test_gaps_between_numbers_are_closed_and_named_classes_stay(tmp_path):
+    made = pa.table({"image": BYTES, "label": [5, 2]})
+    put(tmp_path / "t.parquet", made)
+    source = tables(tmp_path / "t.parquet")
+    assert (source.labels.tolist(), source.classes) == ([1, 0], ("2", "5"))
+    assert any("the numbers of the classes have gaps (2, 5)" in note for note in source.notes)
+    described = {"label": {"_type": "ClassLabel", "names": list("abcdef")}}
+    put(
+        tmp_path / "t.parquet",
+        made.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": described}})}),
+    )
+    source = tables(tmp_path / "t.parquet")
+    assert (source.labels.tolist(), source.classes) == ([5, 2], tuple("abcdef"))
 
 
 def test_features_go_before_names(tmp_path):

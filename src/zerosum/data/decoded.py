@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
@@ -11,9 +10,10 @@ import numpy as np
 
 from zerosum.data.decode import upright
 from zerosum.data.fit import Shape, fit
+from zerosum.data.glance import digest
 from zerosum.data.parallel import spread
-from zerosum.data.source import Bytes, Raw, Source, Unreadable
-from zerosum.data.survey import DIGEST, Survey, digest
+from zerosum.data.source import DIGEST, Bytes, Raw, Source, Unreadable, pixel_digest
+from zerosum.data.survey import Survey
 from zerosum.errors import UserError
 
 
@@ -58,7 +58,7 @@ def _row(shape: Shape, item: _Item) -> Row:
             pixels, drafted = fit(image, shape), image.height < item.height
     except Unreadable as error:
         return Row(np.zeros(shape.size, dtype=np.uint8), bytes(DIGEST), str(error), False)
-    return Row(pixels, hashlib.blake2b(pixels.data, digest_size=DIGEST).digest(), "", drafted)
+    return Row(pixels, pixel_digest(pixels), "", drafted)
 
 
 def _crashed(shape: Shape, item: _Item) -> Row:
@@ -75,6 +75,8 @@ def _again(source: Source, seen: Survey, index: int) -> Raw:
     try:
         raw = source.read(index)
     except Unreadable as error:
+        if source.ready is not None:
+            raise UserError(f"{source.ready} is damaged ({name}: {error}): prepare it again.") from None
         raise UserError(f"{name} could be read a moment ago, and not now ({error}): start again.") from None
     if isinstance(raw, bytes) and digest(raw) != seen.digests[index].tobytes():
         raise UserError(f"{name} has changed since it was looked at: start again.")

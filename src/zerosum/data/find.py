@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from zerosum.data import prepared
@@ -21,6 +22,7 @@ from zerosum.data.readers.script import script
 from zerosum.data.readers.shards import is_shards, shard_source
 from zerosum.data.readers.tables import hub, is_table, tables
 from zerosum.data.source import Source
+from zerosum.data.telling import Say, silent
 from zerosum.errors import UserError, did_you_mean
 
 NAMES = ("digits", *CATALOGUE)
@@ -30,17 +32,13 @@ KINDS = (
 )
 
 
-def silent(text: str) -> None:
-    """Say nothing."""
-
-
-def find(data: str | Path, root: str | Path | None = None, say: Callable[[str], None] = silent) -> Source:
+def find(data: str | Path, root: str | Path | None = None, say: Say = silent) -> Source:
     """Find the pictures that ``data`` names.
 
     Args:
         data: a path, an address, or a name of ``NAMES``.
         root: folder with local copies of named data; then ``ZEROSUM_DATA``; only then a download.
-        say: is told what is downloaded.
+        say: is told what is downloaded, and how many shards are counted.
 
     Raises:
         UserError: nothing of that name, nothing in it, or a file that is damaged.
@@ -58,16 +56,19 @@ def find(data: str | Path, root: str | Path | None = None, say: Callable[[str], 
             raise UserError(
                 f"{text} is no address of tar shards: expected something such as s3://bucket/train-{{000..099}}.tar."
             )
-        return shard_source(text)
+        return shard_source(text, say)
     path = next((place for place in _places(text, roots) if place.exists()), None)
     if path is None:
         hint = did_you_mean(text, NAMES) if Path(text).name == text else ""
         raise UserError(f"There is no data named '{text}'{hint}: give {KINDS}.")
-    return read(path)
+    return read(path, say)
 
 
-def read(path: Path) -> Source:
-    """The source at a path that is there.
+def read(path: Path, say: Say = silent) -> Source:
+    """The source at a path that is there; a folder that holds one archive and nothing else is that archive.
+
+    Args:
+        say: is told how far the counting of shards is.
 
     Raises:
         UserError: it is no data that zerosum knows, or it is damaged.
@@ -81,7 +82,10 @@ def read(path: Path) -> Source:
             return idx(path)
         if is_table(path):
             return tables(path)
-        return shard_source(str(path)) if is_shards(str(path)) else folder(path)
+        if is_shards(str(path)):
+            return shard_source(str(path), say)
+        only = _only_archive(path)
+        return folder(path) if only is None else read(only, say)
     name = path.name.lower()
     if is_archive(path):
         return archive(path)
@@ -95,6 +99,17 @@ def read(path: Path) -> Source:
         return script(path)
     what = "one picture: give the folder that holds the pictures" if is_picture(name) else f"no data: give {KINDS}"
     raise UserError(f"{path} is {what}.")
+
+
+def _only_archive(folder: Path) -> Path | None:
+    """The archive that lies alone in a folder, if it is one."""
+    try:
+        with os.scandir(folder) as entries:
+            seen = (entry for entry in entries if not entry.name.startswith("."))
+            found = [Path(entry.path) for entry in itertools.islice(seen, 2)]
+    except OSError:  # the reader of folders says so
+        return None
+    return found[0] if len(found) == 1 and is_archive(found[0]) and found[0].is_file() else None
 
 
 def _places(text: str, roots: Sequence[Path]) -> list[Path]:

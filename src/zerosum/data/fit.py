@@ -13,6 +13,7 @@ from PIL import Image
 from zerosum.data.decode import MODES
 from zerosum.data.source import Bytes, Labels
 
+Fit = Literal["crop", "pad", "stretch"]
 SMALLEST_WITH_HOLD_OUT = 100
 MOST_HELD_OUT = 10_000
 PAPER = {"L": 255, "RGB": (255, 255, 255), "RGBA": (255, 255, 255, 0)}
@@ -29,7 +30,7 @@ class Shape:
     width: int
     height: int
     channels: int
-    fit: Literal["crop", "pad", "stretch"] = "crop"
+    fit: Fit = "crop"
 
     @property
     def size(self) -> tuple[int, int, int]:

@@ -7,7 +7,6 @@ survive. These know zerosum alone. A picture on which a decoder crashes takes it
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import pickle  # only between these processes, never from a file
 import queue
@@ -86,18 +85,17 @@ def spread(
 
 
 def in_threads(function: Callable[[In], Out], values: Iterable[In]) -> Iterator[Out]:
-    """Results in order, a few ahead of what is taken; for functions that let go of the interpreter's lock."""
+    """Results in order, a few ahead of what is taken; for what takes long and lets go of the interpreter's lock."""
     workers = cores()
-    waiting: deque[Future[list[Out]]] = deque()
+    waiting: deque[Future[Out]] = deque()
     pool = ThreadPoolExecutor(workers)
-    remaining = iter(values)
     try:
-        while chunk := list(itertools.islice(remaining, CHUNK)):
-            waiting.append(pool.submit(lambda chunk=chunk: [function(value) for value in chunk]))
+        for value in values:
+            waiting.append(pool.submit(function, value))
             if len(waiting) > 2 * workers:
-                yield from waiting.popleft().result()
+                yield waiting.popleft().result()
         while waiting:
-            yield from waiting.popleft().result()
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 

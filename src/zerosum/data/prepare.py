@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import PIL
 
 from zerosum import __version__, files
 from zerosum.data import prepared
-from zerosum.data.cache import cache_folder
 from zerosum.data.decoded import Row, rows
+from zerosum.data.firstpass import first_pass
 from zerosum.data.fit import Shape
+from zerosum.data.holding import MARK, alone, forget_partials, lock_of
+from zerosum.data.holding import partial_of as _partial
+from zerosum.data.intact import verified
+from zerosum.data.memory import hashed
 from zerosum.data.pictures import Pictures, Skipped
-from zerosum.data.source import Bytes, Source
+from zerosum.data.source import DIGEST, Bytes, Source
 from zerosum.data.split import identity, is_test, order, split
 from zerosum.data.streamed import Streamed
-from zerosum.data.survey import DIGEST, Survey
-from zerosum.errors import Stopped, UserError
+from zerosum.data.survey import Survey
+from zerosum.data.telling import Progress, silent
+from zerosum.errors import UserError
 
-MARK = "source.jsonl"
 PART = 2**20  # bytes of pixels that are written together, while they lie in a processor's cache
 CHUNK = 2**26  # bytes of pixels between two marks on the disk
 IN_MEMORY = 2**29  # arrays whose prepared pixels are smaller are not cached
+Broken = Literal["skip", "stop"]
 SPARE = 0.9  # share of the free disk that a cache may take
-Progress = Callable[[int, int], None]
-
-
-def silent(done: int, total: int) -> None:
-    """Show nothing."""
 
 
 def prepare(
@@ -43,7 +43,7 @@ def prepare(
     seen: Survey,
     shape: Shape,
     *,
-    broken: Literal["skip", "stop"] = "skip",
+    broken: Broken = "skip",
     cache: Path | None = None,
     out: Path | None = None,
     progress: Progress = silent,
@@ -60,12 +60,10 @@ def prepare(
         UserError: with ``stop``, the pictures that cannot be read; or none can.
         Stopped: the disk is full.
     """
-    if broken == "stop" and seen.broken:
-        raise _refusal([(source.called(index), why) for index, why in sorted(seen.broken.items())], len(source))
-    if source.ready is not None and out is None:
-        pictures, there = prepared.load(source.ready)
-        if there.size == shape.size:
-            return pictures
+    if broken == "stop":
+        refuse_broken(source, seen)
+    if source.ready is not None and out is None and prepared.load(source.ready)[1].size == shape.size:
+        return verified(source.ready, progress)
     size = len(source) * shape.channels * shape.height * shape.width
     plain = source.files is None and size <= IN_MEMORY
     if out is None and (cache is None or plain):
@@ -74,20 +72,30 @@ def prepare(
     key = cache_of(source, seen, shape, Path()).name
     if out is not None and prepared.key(folder) != key and _is_taken(folder):
         raise UserError(f"{out} is there already and holds something else: name another folder with --out.")
-    found = _there(source, seen, folder, key)
-    if found is None and out is None and size > SPARE * (_free(folder) + _size(_partial(folder))):
-        fits = size <= IN_MEMORY
-        found = _in_memory(source, seen, shape, progress) if fits else _streamed(source, seen, shape, progress)
+    found = _there(source, seen, folder, key, progress)
+    if found is None and out is None:
+        forget_partials(folder.parent, folder)
+        if size > SPARE * (_free(folder) + _size(_partial(folder))):
+            found = _unkept(source, seen, shape, size, cache or Path(), progress)
     if found is None:
         try:
             found = _on_disk(source, seen, shape, folder, key, progress)
         except UserError as error:
             if out is not None or not isinstance(error.__cause__, OSError):
                 raise
-            fits = size <= IN_MEMORY
-            found = _in_memory(source, seen, shape, progress) if fits else _streamed(source, seen, shape, progress)
+            found = _unkept(source, seen, shape, size, cache or Path(), progress)
             found = replace(found, notes=(f"the cache cannot be written ({error}): nothing is kept", *found.notes))
     return _checked(found, source, broken)
+
+
+def refuse_broken(source: Source, seen: Survey) -> None:
+    """Refuse pictures whose headers show that they cannot be read.
+
+    Raises:
+        UserError: it names the first of them.
+    """
+    if seen.broken:
+        raise _refusal([(source.called(index), why) for index, why in sorted(seen.broken.items())], len(source))
 
 
 def cache_of(source: Source, seen: Survey, shape: Shape, cache: Path) -> Path:
@@ -102,12 +110,12 @@ def cache_of(source: Source, seen: Survey, shape: Shape, cache: Path) -> Path:
     return cache / "prepared" / f"{shape.width}x{shape.height}x{shape.channels}-{key.hexdigest()[:24]}"
 
 
-def _there(source: Source, seen: Survey, folder: Path, key: str) -> Pictures | None:
+def _there(source: Source, seen: Survey, folder: Path, key: str, progress: Progress = silent) -> Pictures | None:
     """What was prepared before, as these pictures are called now; None where it is not there, or damaged."""
     if prepared.key(folder) != key:
         return None
     try:
-        pictures = prepared.load(folder)[0]
+        pictures = verified(folder, progress)
     except UserError:
         return None
     lost = dict(seen.broken)
@@ -117,6 +125,12 @@ def _there(source: Source, seen: Survey, folder: Path, key: str) -> Pictures | N
         lost |= {index: whys[name] for index, name in enumerate(names) if name in whys}
     skipped = tuple((source.called(index), why) for index, why in sorted(lost.items()))
     return replace(pictures, name=source.name, skipped=skipped)
+
+
+def _unkept(source: Source, seen: Survey, shape: Shape, size: int, cache: Path, progress: Progress) -> Pictures:
+    if size <= IN_MEMORY:
+        return _in_memory(source, seen, shape, progress)
+    return _streamed(source, seen, shape, cache, progress)
 
 
 def _in_memory(source: Source, seen: Survey, shape: Shape, progress: Progress) -> Pictures:
@@ -180,12 +194,12 @@ def _on_disk(source: Source, seen: Survey, shape: Shape, folder: Path, key: str,
     return replace(pictures, notes=whole.notes)
 
 
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    return alone(lock_of(folder))
+
+
 def _is_taken(folder: Path) -> bool:
     return folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
-
-
-def _partial(folder: Path) -> Path:
-    return folder.with_name(folder.name + ".partial")
 
 
 def _in_this_order(source: Source, seen: Survey, key: str) -> str:
@@ -207,23 +221,12 @@ def _append(writer: prepared.Writer, pending: list[Row]) -> None:
         pending.clear()
 
 
-def _streamed(source: Source, seen: Survey, shape: Shape, progress: Progress) -> Pictures:
+def _streamed(source: Source, seen: Survey, shape: Shape, cache: Path, progress: Progress) -> Pictures:
     """Nothing is kept but the held-out pictures: the others are decoded anew in every pass."""
-    digests = np.empty((len(source), DIGEST), dtype=np.uint8)
-    lost: dict[int, str] = {}
-    _, held_out = split(source, seen, seen.good)
-    wanted = set(held_out.tolist())
-    kept: dict[int, Bytes] = {}
-    for index, row in enumerate(rows(source, seen, shape)):
-        digests[index] = np.frombuffer(row.digest, dtype=np.uint8)
-        if row.why:
-            lost[index] = row.why
-        elif index in wanted:
-            kept[index] = row.pixels
-        if index % 1000 == 0:
-            progress(index, len(source))
-    progress(len(source), len(source))
-    found = _assembled(source, seen, shape, Streamed(source, seen, shape, kept), digests, lost)
+    key = cache_of(source, seen, shape, Path()).name
+    memory = cache / "streamed" / f"{hashed(f'{_in_this_order(source, seen, key)} {PIL.__version__}')}.npz"
+    passed = first_pass(source, seen, shape, memory, SPARE * _free(cache), progress)
+    found = _assembled(source, seen, shape, Streamed(source, seen, shape, passed.kept), passed.digests, passed.lost)
     notes = ("the prepared pictures do not fit on the disk: they are decoded anew in every pass", *found.notes)
     return replace(found, resident=False, notes=notes)
 
@@ -260,7 +263,7 @@ def _assembled(
     )
 
 
-def _checked(pictures: Pictures, source: Source, broken: Literal["skip", "stop"]) -> Pictures:
+def _checked(pictures: Pictures, source: Source, broken: Broken) -> Pictures:
     if broken == "stop" and pictures.skipped:
         raise _refusal(pictures.skipped, len(source))
     return pictures
@@ -284,21 +287,3 @@ def _free(folder: Path) -> int:
     while not place.exists():
         place = place.parent
     return shutil.disk_usage(place).free
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the preparation of a folder; wait for another process that is at it."""
-    name = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:24]
-    place = cache_folder() / "locks" / name
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(files.locked(place))
-            except files.InUse:
-                time.sleep(0.5)
-                continue
-            except (UserError, Stopped, OSError):  # where nothing can be locked, each process takes its chance
-                pass
-            break
-        yield

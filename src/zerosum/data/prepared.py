@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -19,13 +19,27 @@ from zerosum import files
 from zerosum.data.decode import MODES
 from zerosum.data.fit import Shape
 from zerosum.data.pictures import Mapped, Pictures
-from zerosum.data.source import Bytes, Source
+from zerosum.data.source import DIGEST, Bytes, Looks, Source, Unreadable, pixel_digest
+from zerosum.data.split import identity
 from zerosum.errors import UserError
 
 FORMAT = 1
 LARGEST_FILE = 2**31
 MANIFEST, ROWS, JOURNAL, DIGESTS = "manifest.json", "rows.npz", "journal.jsonl", "digests.u8"
-DIGEST = 16
+
+
+class Table(NamedTuple):
+    """What lies in a prepared folder.
+
+    Attributes:
+        digests: those of the rows' pixels, (N, 16); None in folders of earlier versions.
+        stamps: size and time of each file of pixels when it was written.
+    """
+
+    pictures: Pictures
+    shape: Shape
+    digests: Bytes | None
+    stamps: dict[str, str]
 
 
 @dataclass
@@ -106,7 +120,7 @@ class Writer:
 
 def finish(writer: Writer, pictures: Pictures, about: dict[str, Any]) -> None:
     """Write the table and, last, the manifest: from now on the folder is whole."""
-    arrays = {"train": pictures.train, "held_out": pictures.held_out}
+    arrays = {"train": pictures.train, "held_out": pictures.held_out, "digests": writer.digests()}
     if pictures.labels is not None:
         arrays["labels"] = pictures.labels
     with files.in_words(writer.folder), open(writer.folder / ROWS, "wb") as file:
@@ -127,6 +141,7 @@ def finish(writer: Writer, pictures: Pictures, about: dict[str, Any]) -> None:
         "drafted": writer.drafted,
         "pillow": PIL.__version__,
         "libjpeg": features.version("jpg"),
+        "files": stamps(writer.folder),
         **about,
     }
     files.write_json(writer.folder / MANIFEST, manifest)
@@ -163,24 +178,39 @@ def load(path: Path) -> tuple[Pictures, Shape]:
     Raises:
         UserError: the folder is damaged, or of another format.
     """
+    return table(path)[:2]
+
+
+def table(path: Path) -> Table:
+    """The same with what the pixels can be verified by (``intact.verify``).
+
+    Raises:
+        UserError: the folder is damaged, or of another format.
+    """
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
         if manifest["format"] != FORMAT:
             raise UserError(f"{path} has format {manifest['format']}, this zerosum reads {FORMAT}: prepare it again.")
         shape = Shape(**manifest["shape"])
-        with open(path / ROWS, "rb") as file, np.load(file, allow_pickle=False) as table:
-            train, held_out = table["train"].astype(np.int64), table["held_out"].astype(np.int64)
-            labels = table["labels"].astype(np.int64) if "labels" in table else None
+        with open(path / ROWS, "rb") as file, np.load(file, allow_pickle=False) as rows:
+            arrays = {name: rows[name] for name in ("train", "held_out", "labels", "digests") if name in rows}
+        train, held_out = arrays["train"].astype(np.int64), arrays["held_out"].astype(np.int64)
+        labels = arrays["labels"].astype(np.int64) if "labels" in arrays else None
+        digests = arrays.get("digests")
         if shape.channels not in MODES or min(shape.width, shape.height, *map(int, manifest["source_size"])) < 1:
             raise ValueError("its sizes are wrong")
         count = int(manifest["count"])
-        rows = np.concatenate([train, held_out])
-        if len(np.unique(rows)) != len(rows) or not len(rows) or rows.min() < 0 or rows.max() >= count:
+        kept = np.concatenate([train, held_out])
+        if len(np.unique(kept)) != len(kept) or not len(kept) or kept.min() < 0 or kept.max() >= count:
             raise ValueError("its rows are wrong")
         if labels is not None and (
             labels.shape != (count,) or not 0 <= labels.min() <= labels.max() < len(manifest["classes"])
         ):
             raise ValueError("its labels are wrong")
+        if digests is not None and (digests.shape != (count, DIGEST) or digests.dtype != np.uint8):
+            raise ValueError("its digests are wrong")
+        if digests is not None and identity(shape, digests, labels, train, held_out) != manifest["identity"]:
+            raise ValueError("its table is not what the manifest says")
         pictures = Pictures(
             name=str(manifest["name"]),
             pixels=Mapped(list(_maps(path, shape, count))),
@@ -193,26 +223,49 @@ def load(path: Path) -> tuple[Pictures, Shape]:
             skipped=tuple((str(name), str(why)) for name, why in manifest["skipped"]),
             resident=False,
         )
+        told = {str(name): str(stamp) for name, stamp in manifest.get("files", {}).items()}
+    except UserError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError, BadZipFile) as error:
         raise UserError(f"{path} is damaged ({error}): prepare it again.") from None
-    return pictures, shape
+    return Table(pictures, shape, digests, told)
 
 
 def source(path: Path) -> Source:
-    """A prepared folder as data: used as it is where size and channels are wanted so, otherwise a picture at a time."""
-    pictures, _ = load(path)
+    """A prepared folder as data: used as it is where size and channels are wanted so, otherwise a picture at a time.
+
+    Reading a picture whose pixels are not those that were prepared raises ``Unreadable``.
+    """
+    pictures, shape, digests, _ = table(path)
     kept = np.sort(np.concatenate([pictures.train, pictures.held_out]))
-    labels = None if pictures.labels is None else pictures.labels[kept]
+    looks = None
+    if digests is not None:
+        sizes = np.tile(np.array([shape.width, shape.height], dtype=np.int64), (len(kept), 1))
+        looks = Looks(sizes, np.full(len(kept), shape.channels, dtype=np.uint8), digests[kept], {})
+
+    def read(index: int) -> Bytes:
+        pixels = pictures.pixels[kept[index : index + 1]][0]
+        if looks is not None and pixel_digest(pixels) != looks.digests[index].tobytes():
+            raise Unreadable("its pixels are not those that were prepared")
+        return np.ascontiguousarray(pixels.transpose(1, 2, 0))
+
     return Source(
         name=pictures.name,
         count=len(kept),
-        read=lambda index: np.ascontiguousarray(pictures.pixels[kept[index : index + 1]][0].transpose(1, 2, 0)),
-        labels=labels,
+        read=read,
+        labels=None if pictures.labels is None else pictures.labels[kept],
         classes=pictures.classes,
         test=np.flatnonzero(np.isin(kept, pictures.held_out)) if len(pictures.held_out) else None,
         notes=("prepared by zerosum",),
         ready=path,
+        known=looks,
     )
+
+
+def stamps(path: Path) -> dict[str, str]:
+    """Size and time of each file of pixels."""
+    states = {file.name: file.stat() for file in sorted(path.glob("pixels-*.u8"))}
+    return {name: f"{state.st_size} {state.st_mtime_ns}" for name, state in states.items()}
 
 
 def _maps(path: Path, shape: Shape, count: int) -> Iterator[Bytes]:

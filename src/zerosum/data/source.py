@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,24 @@ import numpy.typing as npt
 Bytes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Raw = bytes | Bytes
+DIGEST = 16  # bytes of the hash that a picture is called by
+MOST_CLASSES = 100_000  # more values are no classes
+
+
+class Looks(NamedTuple):
+    """What a look at every picture finds.
+
+    Attributes:
+        sizes: (width, height) of every picture when upright, shape (N, 2); 0 where it is broken.
+        channels: channels that lose nothing, 1, 3 or 4, shape (N,); 0 where it is broken.
+        digests: BLAKE2b of the picture's bytes (or shape and pixels), shape (N, 16).
+        broken: index -> why the picture cannot be read, as far as its header tells.
+    """
+
+    sizes: Labels
+    channels: Bytes
+    digests: Bytes
+    broken: dict[int, str]
 
 
 @dataclass(frozen=True)
@@ -34,6 +54,7 @@ class Source:
         notes: what a user should know about what was found, one sentence each.
         ready: folder of pictures that are prepared already, or None.
         blocks: number of pictures in each part that can only be read from its start on (tar shards), or None.
+        known: what a look at every picture would find, where that is known already, or None.
     """
 
     name: str
@@ -48,6 +69,7 @@ class Source:
     notes: tuple[str, ...] = ()
     ready: Path | None = None
     blocks: Labels | None = None
+    known: Looks | None = None
 
     def __len__(self) -> int:
         return self.count
@@ -63,8 +85,32 @@ def printable(name: str) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in name)
 
 
+def pixel_digest(pixels: Bytes) -> bytes:
+    """What a prepared picture (C, H, W) is called by its pixels."""
+    return hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=DIGEST).digest()
+
+
 class Unreadable(Exception):
     """One picture cannot be read; the text says why."""
+
+
+class Numbered(NamedTuple):
+    """Classes that are called by numbers: labels (N,) that count them from 0 on, their names, and notes."""
+
+    labels: Labels
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def numbered(values: Labels) -> Numbered:
+    """Classes from whole numbers (N,): those that occur, called by their numbers; gaps between these are closed."""
+    present, labels = np.unique(values, return_inverse=True)
+    classes = tuple(str(value) for value in present.tolist())
+    if present.tolist() == list(range(len(present))):
+        return Numbered(values, classes, ())
+    some = f"{', '.join(classes[:6])}{', ...' if len(classes) > 6 else ''}"
+    note = f"the numbers of the classes have gaps ({some}): {len(classes)} classes, called by their numbers"
+    return Numbered(labels.astype(np.int64), classes, (note,))
 
 
 def from_array(
@@ -77,7 +123,8 @@ def from_array(
 ) -> Source:
     """A source over pixels in memory (or memory-mapped): uint8 (N, height, width) or (N, height, width, 1|3|4)."""
     if labels is not None and not classes:
-        classes = tuple(str(value) for value in range(int(labels.max()) + 1))
+        labels, classes, more = numbered(labels)
+        notes = (*notes, *more)
     return Source(
         name=name,
         count=len(pixels),

@@ -11,6 +11,7 @@ import numpy as np
 from zerosum import streams
 from zerosum.data.decode import upright
 from zerosum.data.fit import Shape, fit
+from zerosum.data.glance import digest
 from zerosum.data.parallel import spread
 from zerosum.data.source import Bytes, Labels, Raw, Source, Unreadable
 from zerosum.data.survey import Survey
@@ -25,13 +26,13 @@ class Streamed:
 
     source: Source
     seen: Survey
-    shape_: Shape
+    wanted: Shape
     kept: dict[int, Bytes]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, channels, height, width)."""
-        return (len(self.source), self.shape_.channels, self.shape_.height, self.shape_.width)
+        return (len(self.source), self.wanted.channels, self.wanted.height, self.wanted.width)
 
     def __getitem__(self, rows: Labels, /) -> Bytes:
         """Rows in any order; the source is read in ascending order."""
@@ -46,7 +47,7 @@ class Streamed:
         fresh = [place for place, row in enumerate(rows.tolist()) if row not in self.kept]
         items = ((self._raw(row), *self.seen.sizes[row].tolist()) for row in rows[fresh].tolist())
         for place, picture in zip(
-            fresh, spread(partial(_decode, self.shape_), items, len(fresh), _crashed), strict=True
+            fresh, spread(partial(_decode, self.wanted), items, len(fresh), _crashed), strict=True
         ):
             found[place] = picture
         for place in set(range(len(rows))).difference(fresh):
@@ -55,12 +56,18 @@ class Streamed:
 
     def _raw(self, row: int) -> Raw:
         try:
-            return self.source.read(row)
+            raw = self.source.read(row)
         except Unreadable as error:
             raise Stopped(
                 f"{self.source.called(row)} cannot be read any more ({error}): what was saved stands; bring it back "
                 "and run the same command again."
             ) from None
+        if isinstance(raw, bytes) and digest(raw) != self.seen.digests[row].tobytes():
+            raise Stopped(
+                f"{self.source.called(row)} has changed since it was looked at: what was saved stands; bring it back "
+                "as it was and run the same command again."
+            )
+        return raw
 
 
 def _decode(shape: Shape, item: tuple[Raw, int, int]) -> Bytes:

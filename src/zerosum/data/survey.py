@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from zerosum import files
-from zerosum.data import decode
-from zerosum.data.source import Bytes, Labels, Raw, Source, Unreadable, printable
-from zerosum.errors import Stopped, UserError
-
-FORMAT = 1
-DIGEST = 16  # bytes
-CHUNK = 16  # pictures that a thread takes at a time
-In = TypeVar("In")
-Out = TypeVar("Out")
+from zerosum.data import memory
+from zerosum.data.glance import Glance, glance
+from zerosum.data.source import DIGEST, Bytes, Labels, Looks, Source, Unreadable, printable
+from zerosum.data.telling import Progress, silent
+from zerosum.errors import UserError
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was seen of a source.
+    """What was seen of a source: the fields of ``Looks``, and what changed.
 
     Attributes:
-        sizes: (width, height) of every picture when upright, shape (N, 2); 0 where it is broken.
-        channels: channels that lose nothing, 1, 3 or 4, shape (N,); 0 where it is broken.
-        digests: BLAKE2b of the picture's bytes (or shape and pixels), shape (N, 16).
-        broken: index -> why the picture cannot be read, as far as its header tells.
-        changes: what became of the data since they were looked at last, one sentence each.
+        changes: what became of the data since the last look that is remembered, one sentence each.
     """
 
     sizes: Labels
@@ -48,17 +35,15 @@ class Survey:
         return np.flatnonzero(self.channels)
 
 
-class _Seen(NamedTuple):
-    head: decode.Head | None
-    digest: bytes
-    why: str
+def survey(source: Source, folder: Path | None = None, progress: Progress = silent) -> Survey:
+    """Look at every picture's header and hash its bytes; what was seen before, or is known, is not read again.
 
-
-def survey(source: Source, memory: Path | None = None) -> Survey:
-    """Look at every picture's header and hash its bytes; what was seen before is not read again.
+    What is seen is remembered where nothing was before, or nothing changed: changes are forgotten by ``remember``
+    alone, which is for whoever has named them to the user and goes on with the data.
 
     Args:
-        memory: folder of the cache in which to remember; None remembers nothing.
+        folder: the cache, in which to remember; None remembers nothing.
+        progress: is told how many of the pictures that have to be looked at are done.
 
     Raises:
         UserError: there are no pictures, or none of them can be read.
@@ -66,48 +51,49 @@ def survey(source: Source, memory: Path | None = None) -> Survey:
     count = len(source)
     if not count:
         raise UserError(f"{source.name} holds no pictures: give a folder or file that does.")
+    old = _recall(source, folder)
+    looks, fresh = _looks(source, old, progress) if source.known is None else (source.known, old is None)
+    if len(looks.broken) == count:
+        first = min(looks.broken)
+        why = looks.broken[first]
+        raise UserError(f"No picture of {count} in {source.name} can be read. {source.called(first)}: {why}.")
+    found = Survey(*looks, _changes(source, old, looks.digests))
+    if folder is not None and fresh and not found.changes:
+        remember(source, found, folder)
+    return found
+
+
+def _looks(source: Source, old: _Memory | None, progress: Progress) -> tuple[Looks, bool]:
+    """What is remembered of each picture, or seen now, and whether anything had to be looked at."""
+    count = len(source)
     sizes, channels = np.zeros((count, 2), dtype=np.int64), np.zeros(count, dtype=np.uint8)
     digests = np.zeros((count, DIGEST), dtype=np.uint8)
     broken: dict[int, str] = {}
-    old = _recall(source, memory)
     unseen = []
     for index in range(count):
-        known = None if old is None else old.of(source, index)
-        if known is None or known.head is None:
+        row = None if old is None else old.row(source, index)
+        if old is None or row is None:
             unseen.append(index)
         else:
-            sizes[index], channels[index] = known.head[:2], known.head[2]
-            digests[index] = np.frombuffer(known.digest, dtype=np.uint8)
-    for index, seen in zip(unseen, (_look(source, index) for index in unseen), strict=True):
+            sizes[index], channels[index] = old.looks.sizes[row], old.looks.channels[row]
+            digests[index] = old.looks.digests[row]
+    for done, index in enumerate(unseen):
+        progress(done, len(unseen))
+        seen = _look(source, index)
         digests[index] = np.frombuffer(seen.digest, dtype=np.uint8)
         if seen.head is None:
             broken[index] = seen.why
         else:
             sizes[index], channels[index] = seen.head[:2], seen.head[2]
-    if len(broken) == count:
-        first = min(broken)
-        raise UserError(f"No picture of {count} in {source.name} can be read. {source.called(first)}: {broken[first]}.")
-    found = Survey(sizes, channels, digests, broken, _changes(source, old, digests))
-    if memory is not None and (unseen or found.changes):
-        _remember(source, found, memory)
-    return found
+    progress(len(unseen), len(unseen))
+    return Looks(sizes, channels, digests, broken), bool(unseen)
 
 
-def digest(raw: Raw) -> bytes:
-    """What a picture is called by content."""
-    if isinstance(raw, np.ndarray):
-        return hashlib.blake2b(f"{raw.shape}".encode() + raw.tobytes(), digest_size=DIGEST).digest()
-    return hashlib.blake2b(raw, digest_size=DIGEST).digest()
-
-
-def _look(source: Source, index: int) -> _Seen:
-    name = b""
+def _look(source: Source, index: int) -> Glance:
     try:
-        raw = source.read(index)
-        name = digest(raw)
-        return _Seen(decode.head(raw), name, "")
+        return glance(source.read(index))
     except Unreadable as error:
-        return _Seen(None, name or bytes(DIGEST), str(error))
+        return Glance(None, bytes(DIGEST), str(error))
 
 
 class _Memory(NamedTuple):
@@ -115,60 +101,42 @@ class _Memory(NamedTuple):
 
     stamps: dict[str, str]
     rows: dict[str, int]
-    sizes: Labels
-    channels: Bytes
-    digests: Bytes
+    looks: Looks
 
-    def of(self, source: Source, index: int) -> _Seen | None:
-        """What is known of a picture whose name and stamp are the same."""
+    def row(self, source: Source, index: int) -> int | None:
+        """Where a picture is whose name and stamp are the same, if it was whole."""
         assert source.files is not None
         assert source.stamps is not None
         name = source.files[index]
         row = self.rows.get(name)
-        if row is None or self.stamps[name] != source.stamps[index] or not self.channels[row]:
+        if row is None or self.stamps[name] != source.stamps[index] or not self.looks.channels[row]:
             return None
-        width, height = self.sizes[row]
-        return _Seen(decode.Head(int(width), int(height), int(self.channels[row])), self.digests[row].tobytes(), "")
+        return row
 
 
-def _memory_file(source: Source, memory: Path) -> Path:
-    name = hashlib.sha256(str(source.place).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return memory / "surveys" / f"{name}.npz"
+def _memory_file(source: Source, folder: Path) -> Path:
+    return folder / "surveys" / f"{memory.hashed(str(source.place))}.npz"
 
 
-def _recall(source: Source, memory: Path | None) -> _Memory | None:
-    if memory is None or source.place is None or source.stamps is None or source.files is None:
-        return None
-    try:
-        with open(_memory_file(source, memory), "rb") as file, np.load(file, allow_pickle=False) as stored:
-            table = json.loads(stored["table"].tobytes())
-            names, stamps = table["files"], table["stamps"]
-            rows = {name: row for row, name in enumerate(names)}
-            old = _Memory(
-                dict(zip(names, stamps, strict=True)), rows, stored["sizes"], stored["channels"], stored["digests"]
-            )
-            arrays = ((old.sizes, "int64", (2,)), (old.channels, "uint8", ()), (old.digests, "uint8", (DIGEST,)))
-            fits = all(values.dtype == kind and values.shape == (len(names), *rest) for values, kind, rest in arrays)
-            return old if fits and table["format"] == FORMAT else None
-    except Exception:  # nothing there, or nothing that helps: a damaged archive fails in every way there is
+def _recall(source: Source, folder: Path | None) -> _Memory | None:
+    if folder is None or source.place is None or source.stamps is None or source.files is None:
         return None
 
+    def understand(table: dict[str, Any], arrays: memory.Arrays) -> _Memory:
+        names = table["files"]
+        rows = {name: row for row, name in enumerate(names)}
+        return _Memory(dict(zip(names, table["stamps"], strict=True)), rows, memory.looks_of(arrays, len(names), {}))
 
-def _remember(source: Source, found: Survey, memory: Path) -> None:
-    """Write down what was seen; a cache that cannot be written costs time, nothing else."""
+    return memory.recall(_memory_file(source, folder), understand)
+
+
+def remember(source: Source, found: Survey, folder: Path) -> None:
+    """Write down what was seen, so that its changes are named no more."""
     if source.place is None or source.stamps is None or source.files is None:
         return
-    table = json.dumps({"format": FORMAT, "files": list(source.files), "stamps": list(source.stamps)}).encode()
-    stream = io.BytesIO()
-    np.savez(
-        stream,
-        table=np.frombuffer(table, dtype=np.uint8),
-        sizes=found.sizes,
-        channels=found.channels,
-        digests=found.digests,
-    )
-    with contextlib.suppress(OSError, UserError, Stopped):
-        files.write(_memory_file(source, memory), stream.getvalue())
+    table = {"files": list(source.files), "stamps": list(source.stamps)}
+    arrays = {"sizes": found.sizes, "channels": found.channels, "digests": found.digests}
+    memory.remember(_memory_file(source, folder), table, arrays)
 
 
 def _changes(source: Source, old: _Memory | None, digests: Bytes) -> tuple[str, ...]:
@@ -179,13 +147,13 @@ def _changes(source: Source, old: _Memory | None, digests: Bytes) -> tuple[str, 
     gone: dict[bytes, list[str]] = {}
     for name, row in old.rows.items():
         if name not in new:
-            gone.setdefault(old.digests[row].tobytes(), []).append(printable(name))
+            gone.setdefault(old.looks.digests[row].tobytes(), []).append(printable(name))
     added: list[str] = []
     renamed: list[str] = []
     changed: list[str] = []
     for name, index in new.items():
         if name in old.rows:
-            if (digests[index] != old.digests[old.rows[name]]).any():
+            if (digests[index] != old.looks.digests[old.rows[name]]).any():
                 changed.append(printable(name))
         elif digests[index].any() and (before := gone.get(digests[index].tobytes())):
             renamed.append(f"{before.pop(0)} is {printable(name)} now")

@@ -15,6 +15,7 @@ from zerosum.data.decode import decode
 from zerosum.data.parallel import spread
 from zerosum.data.source import Labels, Raw, Source, Unreadable
 from zerosum.data.survey import Survey
+from zerosum.data.telling import Progress, silent
 
 __all__ = ["Findings", "check", "sheet_of"]
 
@@ -27,10 +28,15 @@ ROW = np.dtype([
 ])  # fmt: skip
 
 
-def check(source: Source, seen: Survey) -> Findings:
-    """Look at every picture once. No broken picture stops it; of every picture only a few numbers are kept."""
-    rows, broken = _looked(source, seen)
+def check(source: Source, seen: Survey, progress: Progress = silent) -> Findings:
+    """Look at every picture once. No broken picture stops it; of every picture only a few numbers are kept.
+
+    Args:
+        progress: is told how many pictures of how many are done.
+    """
+    rows, broken = _looked(source, seen, progress)
     lost = sorted(broken)
+    damaged = ("it was damaged after it was prepared: prepare it again",) if source.ready is not None and lost else ()
     good = np.setdiff1d(np.arange(len(source)), np.array(lost, dtype=np.int64))
     rows, channels = rows[good], seen.channels[good]
     firsts = twins.copies(seen.digests[good])
@@ -43,7 +49,7 @@ def check(source: Source, seen: Survey) -> Findings:
     return Findings(
         name=source.name,
         count=len(source),
-        notes=(*source.notes, *seen.changes),
+        notes=(*source.notes, *seen.changes, *damaged),
         broken=_named(source, lost),
         reasons=tuple(broken[index] for index in lost[:NAMES]),
         sizes=_sizes(seen.sizes[good]),
@@ -64,7 +70,7 @@ def check(source: Source, seen: Survey) -> Findings:
     )
 
 
-def _looked(source: Source, seen: Survey) -> tuple[npt.NDArray[np.void], dict[int, str]]:
+def _looked(source: Source, seen: Survey, progress: Progress) -> tuple[npt.NDArray[np.void], dict[int, str]]:
     """What every picture shows, (N,), and why the broken ones cannot be read."""
     rows, broken = np.zeros(len(source), dtype=ROW), dict(seen.broken)
     headed = [index for index in range(len(source)) if index not in broken]
@@ -77,11 +83,14 @@ def _looked(source: Source, seen: Survey) -> tuple[npt.NDArray[np.void], dict[in
                 yield str(error)
 
     encoded = 0 if source.files is None else len(headed)
-    for index, found in zip(headed, spread(_look, raws(), encoded, _crashed), strict=True):
+    looks = zip(headed, spread(_look, raws(), encoded, _crashed), strict=True)
+    for done, (index, found) in enumerate(looks):
+        progress(done, len(headed))
         if isinstance(found, str):
             broken[index] = found
         else:
             rows[index] = (*found[:-1], np.frombuffer(found.miniature, dtype=np.uint8))
+    progress(len(headed), len(headed))
     return rows, broken
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
@@ -23,7 +24,7 @@ SQUARE, LIGHT, DARK = 8, 170, 120  # of the checkerboard behind transparency
 def sheet_of(source: Source, seen: Survey, count: int = 48) -> bytes:
     """A PNG of ``count`` pictures, evenly from all classes and always the same ones; broken ones are left out.
 
-    Up to twelve classes have rows of their own with their names above.
+    Up to twelve classes that have pictures have rows of their own with their names above.
     """
     drawn = _drawn(source, seen, count)
     everything = sorted(index for _, members in drawn for index in members.tolist())  # reading is quickest in order
@@ -34,8 +35,8 @@ def sheet_of(source: Source, seen: Survey, count: int = 48) -> bytes:
         except Unreadable:
             return None
 
-    tiles = dict(zip(everything, map(work, everything), strict=True))
-    if len(source.classes) > MOST_NAMED:
+    tiles = {index: work(index) for index in everything}
+    if source.labels is not None and len(np.unique(source.labels[seen.good])) > MOST_NAMED:
         drawn = [("", np.array(everything, dtype=np.int64))]
     groups = [
         (title, [tile for index in members.tolist() if (tile := tiles[index]) is not None]) for title, members in drawn
@@ -49,11 +50,19 @@ def _drawn(source: Source, seen: Survey, count: int) -> list[tuple[str, Labels]]
         return [("", _spaced(seen.good, count))]
     labels = source.labels[seen.good]
     numbers = _spaced(np.unique(labels), count)
-    share, rest = divmod(count, max(1, len(numbers)))
-    return [
-        (source.classes[number], _spaced(seen.good[labels == number], share + (place < rest)))
-        for place, number in enumerate(numbers.tolist())
-    ]
+    members = [seen.good[labels == number] for number in numbers]
+    shares = _shares([len(own) for own in members], count)
+    names = [source.classes[number] for number in numbers]
+    return [(name, _spaced(own, share)) for name, own, share in zip(names, members, shares, strict=True)]
+
+
+def _shares(sizes: Sequence[int], count: int) -> list[int]:
+    """How many of each class: as evenly as their sizes allow, ``count`` of all where there are so many."""
+    shares, left = [0] * len(sizes), count
+    for rank, place in enumerate(sorted(range(len(sizes)), key=lambda place: sizes[place])):
+        shares[place] = min(sizes[place], left // (len(sizes) - rank))
+        left -= shares[place]
+    return shares
 
 
 def _spaced(values: Labels, count: int) -> Labels:

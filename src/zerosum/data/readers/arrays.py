@@ -10,7 +10,7 @@ import numpy as np
 
 from zerosum.data.readers.npy import open_npy, open_npz, whole
 from zerosum.data.readers.values import Blocks, Numbers, blocks, to_pixels
-from zerosum.data.source import Labels, Source, from_array, printable
+from zerosum.data.source import MOST_CLASSES, Labels, Source, from_array, printable
 from zerosum.errors import UserError
 
 PICTURES = ("x", "images", "x_train", "train_images", "X", "data", "pixels", "arr_0")
@@ -20,7 +20,6 @@ TESTS = {
     "x_train": (("x_test", "y_test"),),
     "train_images": (("val_images", "val_labels"), ("test_images", "test_labels")),
 }
-MOST_CLASSES = 100_000
 
 
 class _Part(NamedTuple):

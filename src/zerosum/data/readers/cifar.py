@@ -12,7 +12,7 @@ import numpy as np
 
 from zerosum.data.parallel import in_threads
 from zerosum.data.readers import packed, pickled, tars
-from zerosum.data.source import Bytes, Labels, Source, Unreadable, from_array
+from zerosum.data.source import MOST_CLASSES, Bytes, Labels, Source, Unreadable, from_array
 from zerosum.errors import UserError
 
 SIZE = 32
@@ -167,7 +167,7 @@ def _batch(path: Path, name: str, read: Read, kind: _Kind) -> _Batch:
     labels = content.get(kind.labels)
     if not isinstance(labels, list) or len(labels) != len(pixels):
         raise UserError(f"{name} in {path} has no list of {len(pixels)} '{kind.labels}'.")
-    if not all(type(label) is int and 0 <= label < 100_000 for label in labels):
+    if not all(type(label) is int and 0 <= label < MOST_CLASSES for label in labels):
         raise UserError(f"{name} in {path} has '{kind.labels}' that are no numbers of classes.")
     return _Batch(pixels.reshape(-1, 3, SIZE, SIZE), np.array(labels, dtype=np.int64))
 

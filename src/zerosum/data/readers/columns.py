@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from zerosum.data.source import Labels
+from zerosum.data.source import MOST_CLASSES, Labels, numbered
 from zerosum.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 PICTURES = ("image", "img", "picture", "jpg", "png")
 LABELS = ("label", "labels", "class", "target", "fine_label")
-MOST_CLASSES = 100_000
 
 
 class Columns(NamedTuple):
@@ -86,7 +85,7 @@ def written(column: pa.ChunkedArray) -> Written:
 
 
 def name_classes(parts: Sequence[Written], columns: Columns, where: str) -> Named:
-    """One numbering for the classes of all files: texts are sorted, numbers stay.
+    """One numbering for the classes of all files: texts are sorted, numbers stay where they have names.
 
     Raises:
         UserError: a number has no name in the schema's list of classes.
@@ -112,7 +111,7 @@ def name_classes(parts: Sequence[Written], columns: Columns, where: str) -> Name
         raise UserError(
             f"{where} holds the class {most - 1} but names only {len(columns.classes)} classes: repair the table."
         )
-    return Named(values, classes or tuple(str(value) for value in range(most)))
+    return Named(values, classes) if classes else Named(*numbered(values))
 
 
 def _features(schema: pa.Schema) -> dict[str, dict[str, object]]:

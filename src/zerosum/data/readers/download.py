@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from zerosum import files
+from zerosum.data.holding import alone
 from zerosum.data.readers.tars import open_tar
-from zerosum.data.readers.transfer import Failed, alone, on_disk, transfer
+from zerosum.data.readers.transfer import ELSEWHERE, Failed, transfer
 from zerosum.data.source import Unreadable
+from zerosum.data.telling import Progress, Say
 from zerosum.errors import UserError, did_you_mean
 
 TRIES = 3  # of one mirror, each going on where the last one was cut
 WAIT = 1.0  # seconds before going on
 PIECE = 2**20
 TOLD = 20_000_000  # bytes from which on a download says how far it is
-Progress = Callable[[int, int], None]
 
 
 class File(NamedTuple):
@@ -126,7 +128,7 @@ def local(name: str, roots: Sequence[Path]) -> Path | None:
 def fetch(
     name: str,
     cache: Path,
-    say: Callable[[str], None],
+    say: Say,
     mirrors: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -150,6 +152,8 @@ def fetch(
     folder = cache / "data" / name
     total, done = sum(file.size for file in wanted.files), 0
     told = progress or _in_tenths(name, say)
+    with files.in_words(folder, ELSEWHERE):
+        folder.mkdir(parents=True, exist_ok=True)
     with alone(folder):
         for file in wanted.files:
             path, before = folder / file.name, done
@@ -163,9 +167,7 @@ def fetch(
     return folder if len(wanted.files) > 1 else folder / wanted.files[0].name
 
 
-def _fetch(
-    file: File, path: Path, mirrors: Sequence[str], say: Callable[[str], None], progress: Callable[[int], None]
-) -> list[str]:
+def _fetch(file: File, path: Path, mirrors: Sequence[str], say: Say, progress: Callable[[int], None]) -> list[str]:
     """Nothing once the file is there, else why each mirror failed."""
     reasons = []
     for mirror in mirrors:
@@ -194,7 +196,7 @@ def _fetch_from(address: str, file: File, path: Path, progress: Callable[[int], 
             time.sleep(WAIT * attempt)
             continue
         wrong = _wrong(partial, file)
-        with on_disk(path):
+        with files.in_words(path, ELSEWHERE):
             if wrong is None:
                 os.replace(partial, path)
                 return None
@@ -240,7 +242,7 @@ def _by_hand(name: str, folder: Path, reasons: Sequence[str]) -> str:
     )
 
 
-def _in_tenths(name: str, say: Callable[[str], None]) -> Progress:
+def _in_tenths(name: str, say: Say) -> Progress:
     last = 0
 
     def progress(done: int, total: int) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zerosum.data.source import Labels, printable
+from zerosum.data.source import MOST_CLASSES, Labels, Numbered, numbered, printable
 from zerosum.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
@@ -57,8 +57,8 @@ def from_places(names: Sequence[str], listed: Mapping[str, object] | None = None
         pairs = listed["labels"]
         if pairs is None or _are_attributes(pairs):
             return Found(None, (), test, (*notes, "no labels: dataset.json has none, or several numbers a picture"))
-        labels, classes = _listed(names, listed)
-        return Found(labels, classes, test, (*notes, "labels from dataset.json"))
+        labels, classes, more = _listed(names, listed)
+        return Found(labels, classes, test, (*notes, "labels from dataset.json", *more))
     classes = tuple(sorted({part[0] for part in parts})) if all(len(part) > 1 for part in parts) else ()
     if len(classes) < 2:
         outside = sum(len(part) == 1 for part in parts)
@@ -100,7 +100,7 @@ def _are_attributes(pairs: object) -> bool:
     )
 
 
-def _listed(names: Sequence[str], listed: Mapping[str, object]) -> tuple[Labels, tuple[str, ...]]:
+def _listed(names: Sequence[str], listed: Mapping[str, object]) -> Numbered:
     """StyleGAN's labels: a list of [file, number]; several numbers (attributes) are no class."""
     pairs = listed["labels"]
     wrong = "dataset.json has labels in another form than [[file, number], ...]: repair it or take it away."
@@ -122,6 +122,6 @@ def _listed(names: Sequence[str], listed: Mapping[str, object]) -> tuple[Labels,
             "complete it or take it away."
         )
     values = [known[place] for place in places]
-    if max(values) >= 100_000:
+    if max(values) >= MOST_CLASSES:
         raise UserError(f"dataset.json has the label {max(values)}: classes are numbered from 0 on.")
-    return np.array(values, dtype=np.int64), tuple(str(value) for value in range(max(values) + 1))
+    return numbered(np.array(values, dtype=np.int64))

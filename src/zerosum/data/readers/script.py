@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from zerosum.data.readers.arrays import class_numbers, from_arrays
 from zerosum.data.readers.values import Numbers
-from zerosum.data.source import Bytes, Labels, Raw, Source, Unreadable
+from zerosum.data.source import Bytes, Labels, Raw, Source, Unreadable, numbered
 from zerosum.errors import UserError
 
 MODULE = "_zerosum_source"
@@ -124,13 +124,14 @@ def _lazy(name: str, items: _Sequence, path: Path) -> Source:
     except Unreadable as error:
         raise UserError(f"source() in {path} returned items that are no pictures ({error}): {EXPECTED}.") from None
     labels, note = _labels(item, count, path) if pairs else (None, "")
+    named = None if labels is None else numbered(labels)
     return Source(
         name=name,
         count=count,
         read=lambda index: _raw(cast("tuple[object, object]", item(index))[0] if pairs else item(index)),
-        labels=labels,
-        classes=() if labels is None else tuple(str(value) for value in range(int(labels.max()) + 1)),
-        notes=(note,) if note else (),
+        labels=None if named is None else named.labels,
+        classes=() if named is None else named.classes,
+        notes=(*([note] if note else []), *(() if named is None else named.notes)),
     )
 
 

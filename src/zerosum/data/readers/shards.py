@@ -12,14 +12,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import numpy as np
 
 from zerosum.data.parallel import in_threads
+from zerosum.data.readers.counted import EMPTY, Counted, count, joined
 from zerosum.data.readers.parts import parts
-from zerosum.data.readers.samples import REMOTE, Sample, keys, open_address, samples, stamp
-from zerosum.data.source import Labels, Source, Unreadable
+from zerosum.data.readers.samples import REMOTE, Sample, open_address, samples
+from zerosum.data.source import MOST_CLASSES, Labels, Source, Unreadable, numbered
+from zerosum.data.telling import Say, silent, sometimes
 from zerosum.errors import UserError
 
 __all__ = ["Sample", "Shards", "expand", "find_shards", "is_shards", "open_address", "samples", "shard_source"]
@@ -29,8 +30,8 @@ NUMBERED = re.compile(r"\d\.(tar|tar\.gz|tgz)$", re.IGNORECASE)
 BESIDE = (".json", ".txt", ".idx", ".csv", ".md", ".parquet")  # what tools write beside shards
 RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
 MOST = 1_000_000  # shards
-MOST_CLASSES = 100_000
-RECENT = 2**28  # bytes of pictures that are kept after the stream has passed them
+RECENT = 2**28  # bytes of pictures that are kept after a stream has passed them
+WALKS = 4  # streams that are open at a time: the next pictures to train on, those of a metric, of a grid
 
 
 @dataclass(frozen=True)
@@ -90,23 +91,31 @@ def find_shards(address: str) -> Shards:
     return Shards(around or re.split(r"[-_.]*\{|\.", path.name)[0] or "shards", found.train, found.test)
 
 
-def shard_source(address: str) -> Source:
+def shard_source(address: str, say: Say = silent) -> Source:
     """A source over all samples of all shards, which are counted first; pictures are called ``<shard>:<key>``.
 
-    Going through a shard in order reads it once; going back starts the shard again.
+    Shards that have to be read as a whole to be counted (packed or remote ones) are looked at on the way, and what was
+    found is remembered. Going through a shard in order reads it once; going back starts the shard again.
+
+    Args:
+        say: is told from time to time how many shards are counted.
 
     Raises:
         UserError: a shard is not there or damaged, or there are no pictures.
     """
     shards = find_shards(address)
     places = (*shards.addresses, *shards.test)
-    counted = list(in_threads(_count, places))
+    counted: list[Counted] = []
+    told = sometimes(say)
+    for found in in_threads(count, places):
+        counted.append(found)
+        told(f"{len(counted):,} of {len(places):,} shards counted")
     if not any(found.names for found in counted):
         raise UserError(f"{address} holds no pictures: expected tar shards of samples such as 0001.jpg and 0001.cls.")
     counts = np.array([len(found.names) for found in counted], dtype=np.int64)
     first_test, total = int(counts[: len(shards.addresses)].sum()), int(counts.sum())
     labels, classes, notes = _labels(counted)
-    told = [found.stamp for found in counted]
+    marks = [found.stamp for found in counted]
     files = [f"{place}:{name}" for place, found in zip(_short(places), counted, strict=True) for name in found.names]
     stamps = [f"{found.stamp}-{row}" for found in counted for row in range(len(found.names))]
     return Source(
@@ -114,36 +123,18 @@ def shard_source(address: str) -> Source:
         count=total,
         read=_reader(places, counts),
         files=files,
-        stamps=None if None in told else stamps,
+        stamps=None if None in marks else stamps,
         place=address if REMOTE.match(address) else str(Path(address).resolve()),
         labels=labels,
         classes=classes,
         test=np.arange(first_test, total, dtype=np.int64) if 0 < first_test < total else None,
         notes=notes,
         blocks=counts[counts > 0],
+        known=joined([found.looks for found in counted]),
     )
 
 
-class _Counted(NamedTuple):
-    """What one shard holds: keys (each once) and classes of its samples, and what tells that it changed."""
-
-    names: tuple[str, ...]
-    labels: tuple[int | None, ...]
-    stamp: str | None
-
-
-def _count(address: str) -> _Counted:
-    mark = stamp(address)
-    labels: list[int | None] = []
-    names: dict[str, None] = {}
-    for sample in keys(address):
-        name = sample.key if sample.key not in names else f"{sample.key}#{len(names)}"
-        names[name] = None
-        labels.append(sample.label)
-    return _Counted(tuple(names), tuple(labels), mark)
-
-
-def _labels(counted: Sequence[_Counted]) -> tuple[Labels | None, tuple[str, ...], tuple[str, ...]]:
+def _labels(counted: Sequence[Counted]) -> tuple[Labels | None, tuple[str, ...], tuple[str, ...]]:
     values = [label for found in counted for label in found.labels]
     known = [label for label in values if label is not None]
     if len(known) < len(values):
@@ -151,7 +142,7 @@ def _labels(counted: Sequence[_Counted]) -> tuple[Labels | None, tuple[str, ...]
         return None, (), (f"no labels: {few}",)
     if max(known) >= MOST_CLASSES:
         return None, (), (f"no labels: classes go up to {max(known)}, which are too many",)
-    return np.array(known, dtype=np.int64), tuple(str(value) for value in range(max(known) + 1)), ()
+    return numbered(np.array(known, dtype=np.int64))
 
 
 def _short(places: Sequence[str]) -> list[str]:
@@ -162,50 +153,60 @@ def _short(places: Sequence[str]) -> list[str]:
 
 @dataclass
 class _Walk:
-    """Where the stream is, and pictures that it passed a short while ago."""
+    """One stream through a shard."""
 
-    shard: int = -1
-    following: int = 0  # index of the sample that comes next
-    stream: Iterator[Sample] = field(default_factory=lambda: iter(()))
+    shard: int
+    following: int  # index of the sample that comes next
+    stream: Iterator[Sample]
+
+
+@dataclass
+class _Walks:
+    """Streams that were used last come last, and pictures that were passed a short while ago."""
+
+    walks: list[_Walk] = field(default_factory=list)
     recent: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
     held: int = 0
 
 
 def _reader(places: Sequence[str], counts: Labels) -> Callable[[int], bytes]:
+    """Several walks, so that those who go through the shards at different places do not make each other start again."""
     ends = np.cumsum(counts).tolist()
-    walk = _Walk()
+    own = _Walks()
     lock = threading.Lock()
 
     def read(index: int) -> bytes:
         with lock:
-            picture = walk.recent.get(index)
+            picture = own.recent.get(index)
             if picture is None:
                 shard = bisect_right(ends, index)
-                if walk.shard != shard or index < walk.following:
-                    walk.following = ends[shard] - int(counts[shard])
-                    walk.stream = samples(places[shard])
-                walk.shard = -1  # until the stream has come so far without an error
-                picture = _advance(walk, index, places[shard])
-                walk.shard = shard
+                before = [walk for walk in own.walks if walk.shard == shard and walk.following <= index]
+                if before:
+                    walk = max(before, key=lambda walk: walk.following)
+                    own.walks.remove(walk)  # until the stream has come so far without an error
+                else:
+                    walk = _Walk(shard, ends[shard] - int(counts[shard]), samples(places[shard]))
+                picture = _advance(own, walk, index, places[shard])
+                own.walks = [*own.walks, walk][-WALKS:]
         if not picture:
-            raise Unreadable("it is empty, or larger than 256 MiB")
+            raise Unreadable(EMPTY)
         return picture
 
     return read
 
 
-def _advance(walk: _Walk, index: int, place: str) -> bytes:
-    """Go on in the stream up to a sample; what is passed is kept for threads that come a little late for theirs."""
+def _advance(own: _Walks, walk: _Walk, index: int, place: str) -> bytes:
+    """Go on in a stream up to a sample; what is passed is kept for threads that come a little late for theirs."""
     while True:
         sample = next(walk.stream, None)
         if sample is None:
             raise UserError(f"{place} has changed since its samples were counted: start again.")
-        walk.held -= len(walk.recent.pop(walk.following, b""))
-        walk.recent[walk.following] = sample.picture
-        walk.held += len(sample.picture)
+        own.held -= len(own.recent.pop(walk.following, b""))
+        own.recent[walk.following] = sample.picture
+        own.held += len(sample.picture)
         walk.following += 1
-        while walk.held > RECENT and len(walk.recent) > 1:
-            walk.held -= len(walk.recent.popitem(last=False)[1])
+        while own.held > RECENT and len(own.recent) > 1:
+            own.held -= len(own.recent.popitem(last=False)[1])
         if walk.following > index:
             return sample.picture
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import http.client
 import os
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from zerosum.errors import Stopped, UserError
+from zerosum import files
 
 TIMEOUT = 30.0  # seconds without a byte
 PIECE = 2**18
 OPEN = ("http://", "https://")
+ELSEWHERE = "name a folder of yours with ZEROSUM_CACHE"
 
 
 class Failed(Exception):
@@ -51,7 +50,7 @@ def transfer(address: str, partial: Path, size: int, progress: Callable[[int], N
         length = response.headers.get("Content-Length")
         if length is not None and length.isdecimal() and int(length) != size - done:
             raise Failed(f"offers {length} bytes, not {size - done}")
-        with on_disk(partial), open(partial, "ab" if resumed else "wb") as file:
+        with files.in_words(partial, ELSEWHERE), open(partial, "ab" if resumed else "wb") as file:
             for piece in _pieces(response):
                 done += len(piece)
                 if done > size:
@@ -63,47 +62,6 @@ def transfer(address: str, partial: Path, size: int, progress: Callable[[int], N
             os.fsync(file.fileno())
     if done < size:
         raise Failed(f"was cut after {done} of {size} bytes")
-
-
-@contextmanager
-def on_disk(path: Path) -> Iterator[None]:
-    """Puts into words what the disk says while something is written."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Stopped(
-                f"The disk is full: {path} could not be written. Free some space, or name another folder with "
-                "ZEROSUM_CACHE; what came so far is kept."
-            ) from error
-        raise UserError(
-            f"{path} may not be written to ({error.strerror}): name a folder of yours with ZEROSUM_CACHE."
-        ) from error
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold a folder for one process; another one waits. The lock dies with its holder."""
-    with on_disk(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / ".lock", "ab")  # noqa: SIM115 - closed below, after the lock
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            while True:
-                with suppress(OSError):
-                    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-                    break
-                time.sleep(0.5)
-        else:
-            import fcntl
-
-            with suppress(OSError):  # a disk without locks
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        file.close()
 
 
 @contextmanager
