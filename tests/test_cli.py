@@ -16,7 +16,7 @@ from PIL import Image
 from zerosum.cli import main, parse_settings, parse_time
 from zerosum.errors import UserError
 from zerosum.recipe import describe
-from zerosum.recipes import dcgan
+from zerosum.recipes import CATALOGUE, dcgan
 
 
 def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -209,3 +209,17 @@ def test_settings_and_times() -> None:
     for wrong in ("", "-5s", "5w", "nan"):
         with pytest.raises(UserError):
             parse_time(wrong)
+
+
+def test_recipes_are_listed_and_printed(capsys):
+    assert main(["recipes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(CATALOGUE)
+    years = [int(line.split()[1]) for line in lines]
+    assert years == sorted(years)
+    assert main(["recipes", "sngan"]) == 0
+    said = capsys.readouterr().out
+    assert "def sngan(" in said
+    assert "4,276,739   1,053,824" in said
+    assert main(["recipes", "sngam"]) == 2
+    assert "did you mean sngan?" in capsys.readouterr().err

@@ -128,6 +128,7 @@ OPTIONS = {
     "sample": "run seeds out label truncation",
     "evaluate": "target against metrics draws weights which device json data_root",
     "compare": "runs plot out",
+    "recipes": "name",
     "data check": "data json out data_root",
     "data prepare": "data resolution channels fit broken out data_root",
 }

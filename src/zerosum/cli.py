@@ -11,7 +11,7 @@ from pathlib import Path
 import zerosum
 from zerosum.errors import Stopped, UserError
 from zerosum.interrupt import Interrupt, Interrupted
-from zerosum.options import Check, Compare, Evaluate, Prepare, Sample, Train, parse, parse_settings, parse_time
+from zerosum.options import Check, Compare, Evaluate, Prepare, Recipes, Sample, Train, parse, parse_settings, parse_time
 
 ON_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 
@@ -44,6 +44,8 @@ def _main(given: list[str]) -> int:
                 return _evaluate(command)
             case Compare():
                 return _compare(command)
+            case Recipes():
+                return _recipes(command)
             case _:
                 return _data(command)
     except UserError as error:
@@ -184,6 +186,13 @@ def _compare(command: Compare) -> int:
         path = Path(command.out or "compare.svg")
         files.write(path, plot(groups, keys[0]).encode())
         _say(f"{keys[0][0]} ({keys[0][1]}): {path}")
+    return 0
+
+
+def _recipes(command: Recipes) -> int:
+    from zerosum.listing import page, table
+
+    _say("\n".join(page(command.name) if command.name else table()))
     return 0
 
 

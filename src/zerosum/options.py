@@ -32,7 +32,7 @@ class Train:
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
     """A folder, a zip or tar, .npz, MNIST's or CIFAR's files, Parquet, tar shards, hf:owner/name, a .py, or a name."""
     recipe: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"
-    """dcgan or modern; auto chooses and says why."""
+    """One of those that zerosum recipes lists; auto chooses and says why."""
     out: Annotated[str | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = None
     """The run's folder. Without it: the newest unfinished run of the same kind in runs/, or a new one."""
     images: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
@@ -164,6 +164,20 @@ class Compare:
     """The SVG to write. Without it: compare.svg."""
 
 
+RECIPES_LINE = "The recipes, a line each, or everything about one."
+RECIPES = f"""{RECIPES_LINE}
+
+  zerosum recipes           name, year, and what it is
+  zerosum recipes sngan     its file, dials, parameter counts, numbers to expect, BibTeX
+"""
+
+
+@dataclass(frozen=True)
+class Recipes:
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ""
+    """A recipe; without it all are listed."""
+
+
 DATA_LINE = "check: look at data before training; prepare: decode it once."
 DESCRIPTION = """Train GANs on your own pictures, know whether the result is any good, and ship it.
 
@@ -174,7 +188,7 @@ DESCRIPTION = """Train GANs on your own pictures, know whether the result is any
 """
 
 
-Command = Train | Sample | Evaluate | Compare | Check | Prepare
+Command = Train | Sample | Evaluate | Compare | Recipes | Check | Prepare
 
 
 def parse(given: list[str]) -> Command:
@@ -185,6 +199,7 @@ def parse(given: list[str]) -> Command:
         "sample": SAMPLE_LINE,
         "evaluate": EVALUATE_LINE,
         "compare": COMPARE_LINE,
+        "recipes": RECIPES_LINE,
         "check": CHECK_LINE,
         "prepare": PREPARE_LINE,
     }
@@ -193,6 +208,7 @@ def parse(given: list[str]) -> Command:
         "sample": SAMPLE,
         "evaluate": EVALUATE,
         "compare": COMPARE,
+        "recipes": RECIPES,
         "check": CHECK,
         "prepare": PREPARE,
     }
@@ -207,6 +223,7 @@ def parse(given: list[str]) -> Command:
         | Annotated[Sample, tyro.conf.subcommand("sample", description=about["sample"])]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate", description=about["evaluate"])]
         | Annotated[Compare, tyro.conf.subcommand("compare", description=about["compare"])]
+        | Annotated[Recipes, tyro.conf.subcommand("recipes", description=about["recipes"])]
         | Annotated[data, tyro.conf.subcommand("data", description=DATA_LINE)],
         prog="zerosum",
         description=DESCRIPTION,
