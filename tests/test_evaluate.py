@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import shapes
+import torch
+from conftest import shapes, write_idx
 from PIL import Image
 
 import zerosum
@@ -16,23 +18,43 @@ from zerosum import evaluate as room
 from zerosum import files
 from zerosum.cli import main
 from zerosum.data.cache import cache_folder
-from zerosum.metrics.protocols import CATALOGUE
+from zerosum.metrics import classifier, session, sides
+from zerosum.metrics.detectors import detector, vgg
+from zerosum.metrics.protocols import CATALOGUE, Protocol
 
 
 @pytest.fixture(autouse=True)
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same protocols with fewer samples."""
-    few = {name: dataclasses.replace(protocol, fake=min(protocol.fake, 1_000)) for name, protocol in CATALOGUE.items()}
-    monkeypatch.setattr(room, "CATALOGUE", few)
+
+    def fewer(protocol: Protocol) -> Protocol:
+        most = 90 if protocol.detector in ("lpips", "student") or protocol.name == "classes10k" else 300
+        few = dataclasses.replace(protocol, fake=min(protocol.fake, most), other=min(protocol.other, most))
+        return dataclasses.replace(few, real=most) if few.real and few.real > most else few
+
+    monkeypatch.setattr(room, "CATALOGUE", {name: fewer(protocol) for name, protocol in CATALOGUE.items()})
+    monkeypatch.setattr(sides, "PAIRS", 30)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _briefly() -> Iterator[None]:
+    """Classifiers learn these pictures in a few passes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "_PASSES", 10)
+        yield
 
 
 SMALL = ["kd_random2k", "prdc1k_random", "msssim1k"]
 
 
-@pytest.fixture
-def trained(labelled_data: Path, tmp_path: Path) -> Path:
-    run = zerosum.train(labelled_data, "modern", out=tmp_path / "run", images=128, settings={"width": "4"})
-    return run.folder
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on what ``labelled_data`` holds, wherever that lies."""
+    folder = tmp_path_factory.mktemp("trained")
+    pixels, labels = shapes(300)
+    write_idx(folder / "train-images-idx3-ubyte", pixels)
+    write_idx(folder / "train-labels-idx1-ubyte", labels)
+    return zerosum.train(folder, "modern", out=folder / "run", images=128, settings={"width": "4"}).folder
 
 
 def test_a_run_against_its_data(trained: Path, labelled_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,6 +76,94 @@ def test_a_run_against_its_data(trained: Path, labelled_data: Path, capsys: pyte
     assert all(line["images"] == 128 for line in lines)
 
 
+@pytest.fixture(scope="module")
+def lpips_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """LPIPS's two files under their published names, with random weights."""
+    folder = tmp_path_factory.mktemp("weights")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net, heads = vgg.Vgg16(), vgg.Heads()
+    torch.save(net.state_dict(), folder / detector.VGG16.file)
+    torch.save({name: tensor.abs() for name, tensor in heads.state_dict().items()}, folder / detector.LPIPS.file)
+    return [folder / published.file for published in (detector.VGG16, detector.LPIPS)]
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A labelled set of 16x16, and a run on it that knows its classes."""
+    folder = tmp_path_factory.mktemp("larger")
+    pixels, labels = shapes(300, 16)
+    np.savez(folder / "data.npz", x=pixels, y=labels)
+    run = zerosum.train(folder / "data.npz", "modern", out=folder / "run", images=64, settings={"width": "4"})
+    return run.folder, folder / "data.npz"
+
+
+def test_perceptual_metrics_of_a_run(
+    larger: tuple[Path, Path], lpips_files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, data = larger
+    weights = [str(path) for path in lpips_files]
+    arguments = ["evaluate", str(run), "--against", str(data), "--device", "cpu", "--weights", *weights, "--metrics"]
+    assert main([*arguments, "lpips1k", "class_lpips1k", "ppl2_zend"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in said] == [
+        ["lpips1k", "lpips"], ["class_lpips1k", "class_lpips"], ["ppl2_zend", "path_length"],
+    ]  # fmt: skip
+    assert all("lpips-0.1-vgg@" in line for line in said)
+    assert ["real pictures:" in line for line in said] == [True, True, False]
+    lines = {line["protocol"]: line for line in files.read_lines(run / "metrics.jsonl")[-3:]}
+    assert lines["lpips1k"]["value"] > 0
+    # a class is more alike than all of them; the pictures are squares at places that depend on the class
+    assert lines["class_lpips1k"]["baseline"] < lines["lpips1k"]["baseline"]
+    assert lines["ppl2_zend"]["value"] > 0
+    assert "baseline" not in lines["ppl2_zend"]
+    assert main([*arguments, "ppl2_wend"]) == 2
+    assert "has none: take ppl2_zend" in capsys.readouterr().err
+
+
+def test_real_pictures_have_the_diversity_of_real_pictures(larger: tuple[Path, Path], lpips_files: list[Path]) -> None:
+    data = larger[1]
+    for value in room.evaluate(data, data, ["lpips1k", "class_lpips1k"], weights_files=lpips_files):
+        assert value.value == pytest.approx(value.baseline, rel=0.3)
+        assert value.beside == "real pictures"
+
+
+def test_accuracy_of_a_classifier_that_saw_samples_alone(larger: tuple[Path, Path], tmp_path: Path) -> None:
+    """Real pictures with their labels teach as much as the training pictures; with wrong labels less than nothing."""
+    data = larger[1]
+    pixels, labels = shapes(300, 16)
+    np.savez(tmp_path / "wrong.npz", x=pixels, y=(labels + 1) % 3)
+    good, worst = room.evaluate(data, data, ["cas10k"])
+    bad, _ = room.evaluate(tmp_path / "wrong.npz", data, ["cas10k"])
+    assert (good.metric, worst.metric, good.beside) == ("accuracy", "worst_accuracy", "trained on real pictures")
+    assert good.value > 0.9
+    assert good.baseline == bad.baseline
+    assert good.baseline > 0.9
+    assert bad.value < 0.1
+    there = np.flatnonzero((labels < 2) | (np.arange(300) == 2))  # one of the third class, which may not be drawn
+    np.savez(tmp_path / "two.npz", x=pixels[there], y=labels[there])
+    two, least = room.evaluate(tmp_path / "two.npz", data, ["cas10k"])
+    assert two.value == pytest.approx(2 / 3, abs=0.1)
+    assert least.value < 0.2
+    assert worst.value <= good.value
+    assert good.real == len(shapes(300)[0]) // 10
+    assert good.detector.startswith("classifier-spec@")
+
+
+def test_classes_are_counted_against_the_shares_of_the_data(larger: tuple[Path, Path], tmp_path: Path) -> None:
+    """All of one class: KL is minus the log of its share."""
+    data = larger[1]
+    hit, divergence = room.evaluate(data, data, ["classes10k"])
+    assert (hit.value, hit.baseline) == (3, 3)
+    assert divergence.value < 0.05
+    assert divergence.accuracy > 0.9
+    pixels, labels = shapes(300, 16)
+    np.save(tmp_path / "one.npy", pixels[labels == 1][:90])
+    hit, divergence = room.evaluate(tmp_path / "one.npy", data, ["classes10k"])
+    assert hit.value == 1
+    assert divergence.value == pytest.approx(np.log(3), abs=0.05)
+
+
 def test_draws_give_an_interval(trained: Path, labelled_data: Path) -> None:
     (once,) = room.evaluate(trained, labelled_data, ["kd_random2k"])
     (value,) = room.evaluate(trained, labelled_data, ["kd_random2k"], draws=3)
@@ -68,7 +178,7 @@ def test_draws_give_an_interval(trained: Path, labelled_data: Path) -> None:
 
 def test_real_pictures_are_better_than_noise(labelled_data: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(3)
-    for name, pixels in (("noise", random.integers(0, 256, (1000, 12, 12), dtype=np.uint8)), ("own", shapes(1000)[0])):
+    for name, pixels in (("noise", random.integers(0, 256, (300, 12, 12), dtype=np.uint8)), ("own", shapes(300)[0])):
         (tmp_path / name).mkdir()
         for index, picture in enumerate(pixels):
             Image.fromarray(picture).save(tmp_path / name / f"{index}.png")
@@ -82,7 +192,7 @@ def test_real_pictures_are_better_than_noise(labelled_data: Path, tmp_path: Path
 
 def test_pictures_of_several_sizes_are_resized_one_by_one(labelled_data: Path, tmp_path: Path) -> None:
     (tmp_path / "mixed").mkdir()
-    for index, picture in enumerate(shapes(1000)[0]):
+    for index, picture in enumerate(shapes(300)[0]):
         size = (12 + 4 * (index % 2), 12)
         Image.fromarray(picture).resize(size).save(tmp_path / "mixed" / f"{index}.png")
     said: list[str] = []
@@ -96,13 +206,13 @@ def test_what_was_seen_of_the_reals_is_kept(
 ) -> None:
     first = room.evaluate(trained, labelled_data, ["fd_random10k"])
     looked = []
-    real = room.look_at
+    real = session.look_at
 
     def counting(*arguments, **options):  # type: ignore[no-untyped-def]
         looked.append(1)
         return real(*arguments, **options)
 
-    monkeypatch.setattr(room, "look_at", counting)
+    monkeypatch.setattr(session, "look_at", counting)
     again = room.evaluate(trained, labelled_data, ["fd_random10k"])
     assert len(looked) == 1  # the samples alone
     assert again[0].value == pytest.approx(first[0].value, rel=1e-9)
@@ -134,7 +244,7 @@ def test_too_few_pictures_say_how_many(labelled_data: Path, tmp_path: Path) -> N
     (tmp_path / "few").mkdir()
     for index, picture in enumerate(shapes(50)[0]):
         Image.fromarray(picture).save(tmp_path / "few" / f"{index}.png")
-    with pytest.raises(zerosum.UserError, match="prdc1k_random needs 1,000 pictures, and few has 50"):
+    with pytest.raises(zerosum.UserError, match="prdc1k_random needs 300 pictures, and few has 50"):
         room.evaluate(tmp_path / "few", labelled_data, ["prdc1k_random"])
 
 
@@ -143,7 +253,18 @@ def test_without_labels_there_is_no_classifier(trained: Path, plain_data: Path) 
         room.evaluate(trained, plain_data, ["fd_classifier10k"])
 
 
-def test_missing_weights_say_what_to_do(trained: Path, labelled_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("metric", "file"),
+    [
+        ("fid10k_test", "pt_inception-2015-12-05"),
+        ("lpips1k", "vgg16-397923af.pth"),
+        ("class_lpips1k", "vgg16-397923af.pth"),
+        ("ppl2_zend", "vgg16-397923af.pth"),
+    ],
+)
+def test_missing_weights_say_what_to_do(
+    trained: Path, labelled_data: Path, monkeypatch: pytest.MonkeyPatch, metric: str, file: str
+) -> None:
     import urllib.request
 
     def offline(*arguments, **options):  # type: ignore[no-untyped-def]
@@ -151,8 +272,75 @@ def test_missing_weights_say_what_to_do(trained: Path, labelled_data: Path, monk
 
     monkeypatch.setattr(urllib.request, "urlopen", offline)
     monkeypatch.setattr(urllib.request.OpenerDirector, "open", offline)
-    with pytest.raises(zerosum.UserError, match="pt_inception-2015-12-05"):
-        room.evaluate(trained, labelled_data, ["fid10k_test"])
+    with pytest.raises(zerosum.UserError, match=f"{file}.* put it at .*Without it the metrics on classifier"):
+        room.evaluate(trained, labelled_data, [metric])
+
+
+def saved(path: Path, **arrays: np.ndarray) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def test_what_cannot_be_measured_is_said_in_a_sentence(
+    larger: tuple[Path, Path], labelled_data: Path, plain_data: Path, lpips_files: list[Path], tmp_path: Path
+) -> None:
+    run, data = larger
+    pixels, labels = shapes(300, 16)
+    plain = saved(tmp_path / "plain.npz", x=pixels)
+    single = saved(tmp_path / "single.npz", x=pixels, y=np.zeros(300, np.int64))
+    many = saved(tmp_path / "many.npz", x=pixels, y=np.arange(300) // 3)
+    few = saved(tmp_path / "few.npz", x=pixels[:80], y=labels[:80])
+    parts = {"x_train": pixels[:80], "y_train": labels[:80], "x_test": pixels[80:], "y_test": labels[80:]}
+    little = saved(tmp_path / "little.npz", **parts)
+    broken = saved(tmp_path / "broken.npz", x=np.where(pixels == 20, np.nan, pixels / 255))
+    by_class = ("class_fd10k", "class_lpips1k", "cas10k")
+    cases = [
+        (data, data, ("ppl2_wend", "ppl2_zend"), "walks through a generator's latent space: give a run"),
+        (
+            run,
+            data,
+            ("ppl2_wend",),
+            "ppl2_wend needs a generator with an intermediate latent space W, .*take ppl2_zend",
+        ),
+        (plain, data, by_class, "compares class by class, and plain has no labels"),
+        (data, plain, by_class, "compares class by class, and plain has no labels"),
+        (single, single, by_class, "compares class by class, and single has a single class"),
+        (data, single, ("classes10k", "fd_classifier10k"), r"single has a single class \(0\), so it has no classifier"),
+        (data, many, by_class, "the classes differ: data has 0, 1, 2, many has 0, 1, 2, 3, 4 and 95 more"),
+        (
+            data,
+            little,
+            ("cas10k",),
+            "cas10k needs 90 training pictures beside as many samples, and little has 80: take a",
+        ),
+        (few, data, ("lpips1k",), "lpips1k needs 90 pictures, and few has 80"),
+        (data, few, ("cas10k",), "cas10k needs held-out pictures, and few has none"),
+        (many, many, ("class_lpips1k",), "two pictures of it, and there is one alone of class"),
+        (broken, data, ("kd_random2k",), "holds NaN or infinity"),
+        (plain_data, plain_data, ("lpips1k",), "at least 16 pixels a side, not 12x12"),
+    ]
+    for target, against, metrics, words in cases:
+        for metric in metrics:
+            with pytest.raises(zerosum.UserError, match=words):
+                room.evaluate(target, against, [metric], weights_files=lpips_files)
+
+
+def test_a_generator_that_has_diverged_is_said(larger: tuple[Path, Path], tmp_path: Path) -> None:
+    run, data = larger
+    tensors, header = files.read_tensors(sorted((run / "snapshots").iterdir())[-1])
+    name = next(name for name in tensors if name.startswith("ema.") and name.endswith("weight"))
+    files.write_tensors(tmp_path / "bad.safetensors", {**tensors, name: tensors[name] * float("nan")}, header)
+    with pytest.raises(zerosum.UserError, match=r"bad.safetensors makes pictures that are not finite \(ema weights\)"):
+        room.evaluate(tmp_path / "bad.safetensors", data, ["kd_random2k"])
+    assert room.evaluate(tmp_path / "bad.safetensors", data, ["kd_random2k"], which="raw")
+
+
+def test_pixels_of_several_sizes_are_not_compared(labelled_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "mixed").mkdir()
+    for index, picture in enumerate(shapes(300)[0]):
+        Image.fromarray(picture).resize((12 + 4 * (index % 2), 12)).save(tmp_path / "mixed" / f"{index}.png")
+    with pytest.raises(zerosum.UserError, match="msssim1k is not possible: the pictures have several sizes"):
+        room.evaluate(tmp_path / "mixed", labelled_data, ["msssim1k"])
 
 
 def test_the_list_explains_every_protocol(capsys: pytest.CaptureFixture[str]) -> None:

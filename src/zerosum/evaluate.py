@@ -2,67 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
 from zerosum import files
 from zerosum.data.cache import cache_folder
-from zerosum.data.find import find
+from zerosum.data.find import digits_of, find
 from zerosum.data.fit import Shape
-from zerosum.data.pictures import Part, Pictures
+from zerosum.data.pictures import Pictures
 from zerosum.data.prepare import prepare
+from zerosum.data.readers.stacked import NAME as STACKED
+from zerosum.data.source import Source
 from zerosum.data.survey import survey
 from zerosum.errors import UserError, did_you_mean
 from zerosum.generate import load
-from zerosum.metrics.detectors import detector as detectors
-from zerosum.metrics.detectors.detector import Detector
-from zerosum.metrics.draws import interval
-from zerosum.metrics.frechet import Moments
-from zerosum.metrics.looking import Looked, look_at
-from zerosum.metrics.protocols import CATALOGUE, Protocol, Sides
-from zerosum.metrics.samples import Samples, of_generator, of_pictures, of_source
+from zerosum.metrics.detectors.colours import COLOURS
+from zerosum.metrics.lookers import Lookers, Say
+from zerosum.metrics.protocols import CATALOGUE
+from zerosum.metrics.samples import Samples, of_generator, of_source
+from zerosum.metrics.session import Session, Value
 from zerosum.run import Run
-
-Say = Callable[[str], None]
-
-
-class Value(NamedTuple):
-    """One number with everything that it was made with.
-
-    Attributes:
-        value: the mean over the draws.
-        low, high: ends of its 95 % interval over the draws; None for one draw.
-        protocol: its name.
-        detector: name and first digits of the hash of the weights.
-        real, fake: how many pictures of either kind, in one draw.
-        draws: repetitions, each with samples of its own.
-        weights: "ema" or "raw" of a run, else "".
-        seconds: for all draws.
-    """
-
-    metric: str
-    value: float
-    low: float | None
-    high: float | None
-    protocol: str
-    detector: str
-    resizer: str
-    real: int
-    fake: int
-    draws: int
-    weights: str
-    seconds: float
-
-    def record(self) -> dict[str, object]:
-        """A line of metrics.jsonl."""
-        return {key: value for key, value in self._asdict().items() if value not in (None, "")}
 
 
 def silent(text: str) -> None:
@@ -101,8 +63,16 @@ def evaluate(
     if draws < 1:
         raise UserError(f"--draws {draws} is not possible: at least one.")
     samples, size, run = _target(target, which, device, data_root, say)
-    real = _against(against, size, data_root, say)
-    session = _Session(samples, real, tuple(weights_files), device, say)
+    pictures = _against(against, size, data_root, say)
+    lookers = Lookers(
+        pictures,
+        functools.cache(lambda: _digits(against, size, data_root, say)),
+        tuple(weights_files),
+        cache_folder(),
+        device,
+        say,
+    )
+    session = Session(samples, pictures, lookers, cache_folder())
     values: list[Value] = []
     for name in metrics:
         found = session.measure(CATALOGUE[name], draws)
@@ -113,108 +83,8 @@ def evaluate(
     return values
 
 
-@dataclass
-class _Session:
-    """Detectors and what was seen of the real pictures are made once and used by every protocol."""
-
-    samples: Samples
-    real: Pictures
-    weights: tuple[Path, ...]
-    device: str
-    say: Say
-    detectors: dict[str, Detector] = field(default_factory=dict)
-
-    def measure(self, protocol: Protocol, draws: int) -> list[Value]:
-        """The values of one protocol."""
-        began = time.monotonic()
-        self.samples.need(protocol.fake * draws, protocol.name)
-        detector = self._detector(protocol)
-        real = self._real(protocol, detector, protocol.part, protocol.real)
-        other: Part = "held-out" if protocol.part == "train" else "train"
-        beside = self._real(protocol, detector, other, protocol.real) if protocol.other else None
-        found: dict[str, list[float]] = {}
-        for draw in range(draws):
-            start = draw * protocol.fake
-            labels = self.samples.labels(start, protocol.fake)
-            fake = look_at(self.samples.pixels(start, protocol.fake), detector, protocol.wants, labels)
-            try:
-                values = protocol.compute(Sides(real, fake, beside, len(self.real.classes)))
-            except ValueError as error:
-                raise UserError(f"{protocol.name} is not possible: {error}.") from None
-            for metric, value in values.items():
-                found.setdefault(metric, []).append(value)
-        seconds = round(time.monotonic() - began, 2)
-        return [self._value(protocol, detector, metric, own, real.count, seconds) for metric, own in found.items()]
-
-    def _value(
-        self, protocol: Protocol, detector: Detector | None, metric: str, values: list[float], real: int, seconds: float
-    ) -> Value:
-        ends = interval(values) if len(values) > 1 else None
-        return Value(
-            metric,
-            sum(values) / len(values),
-            None if ends is None else ends.low,
-            None if ends is None else ends.high,
-            protocol.name,
-            "pixels" if detector is None else f"{detector.name}@{detector.sha256[:12]}",
-            "" if detector is None else detector.resizer,
-            real,
-            protocol.fake,
-            len(values),
-            self.samples.weights or "",
-            seconds,
-        )
-
-    def _detector(self, protocol: Protocol) -> Detector | None:
-        name = protocol.detector
-        if name == "pixels":
-            return None
-        if name not in self.detectors:
-            self.detectors[name] = self._made(name)
-        return self.detectors[name]
-
-    def _made(self, name: str) -> Detector:
-        cache = cache_folder()
-        if name == "random":
-            return detectors.random_features()
-        if name == "classifier":
-            found = detectors.classifier(self.real, cache)
-            self.say(f"{found.name}: names {found.accuracy or 0:.1%} of the held-out pictures rightly.")
-            return found
-        published = {
-            "inception": detectors.INCEPTION,
-            "clip": detectors.CLIP,
-            "dinov2": detectors.dinov2_published(detectors.dinov2_net.VIT_L),
-        }[name]
-        own = next((path for path in self.weights if path.name == published.file), None)
-        build = {"inception": detectors.inception, "clip": detectors.clip, "dinov2": detectors.dinov2}[name]
-        return build(own, cache, device=self.device, progress=_progress(published.file, self.say))
-
-    def _real(self, protocol: Protocol, detector: Detector | None, part: Part, most: int | None) -> Looked:
-        """What was seen of the real pictures; moments are cached by content of data, detector and resizer."""
-        if most == 0:
-            return Looked(protocol.wants)
-        pictures = of_pictures(self.real, part)
-        count = min(pictures.count or 0, most or 2**62)
-        if count == 0:
-            raise UserError(f"{protocol.name} needs {part} pictures, and {self.real.name} has none.")
-        if protocol.wants != {"moments"} or detector is None:
-            return look_at(pictures.pixels(0, count), detector, protocol.wants, pictures.labels(0, count))
-        key = json.dumps([self.real.identity, part, count, detector.name, detector.sha256, detector.resizer])
-        path = cache_folder() / "references" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
-        looked = Looked(protocol.wants, count)
-        if path.is_file():
-            tensors, header = files.read_tensors(path)
-            if header.get("key") == key:
-                looked.moments["features"] = Moments(count, tensors["mean"], tensors["scatter"])
-                return looked
-        looked = look_at(pictures.pixels(0, count), detector, protocol.wants)
-        moments = looked.moments["features"]
-        files.write_tensors(path, {"mean": moments.mean, "scatter": moments.scatter}, {"key": key})
-        return looked
-
-
-Target = tuple[Samples, tuple[int, int, int] | None, tuple[Run, int] | None]
+Shaped = tuple[int, int, int]
+Target = tuple[Samples, Shaped | None, tuple[Run, int] | None]
 
 
 def _target(target: str | Path, which: str, device: str, data_root: str | None, say: Say) -> Target:
@@ -237,9 +107,26 @@ def _target(target: str | Path, which: str, device: str, data_root: str | None, 
     return of_source(source, seen), one, None
 
 
-def _against(against: str | Path, size: tuple[int, int, int] | None, data_root: str | None, say: Say) -> Pictures:
-    """The real pictures, at the samples' size (or the most common size of their own)."""
+def _against(against: str | Path, size: Shaped | None, data_root: str | None, say: Say) -> Callable[[], Pictures]:
+    """The real pictures at the samples' size (or the most common size of their own), prepared when they are needed."""
     source = find(against, data_root, say)
+    return functools.cache(lambda: _prepared(source, size))
+
+
+def _digits(against: str | Path, size: Shaped | None, data_root: str | None, say: Say) -> Pictures:
+    """The digits that are the colours of the real pictures, at the samples' size."""
+    source = digits_of(against, data_root, say)
+    if source is None:
+        raise UserError(
+            f"modes26k counts the 1,000 modes of {STACKED}: give --against {STACKED} (classes10k counts the classes of "
+            "labelled data)."
+        )
+    if size is not None and size[0] != COLOURS:
+        raise UserError(f"modes26k looks at the colours of pictures, and these have {size[0]} channels: expected 3.")
+    return _prepared(source, None if size is None else (1, *size[1:]))
+
+
+def _prepared(source: Source, size: Shaped | None) -> Pictures:
     seen = survey(source, cache_folder())
     if size is None:
         kinds, counts = torch.unique(torch.from_numpy(seen.sizes[seen.good]), dim=0, return_counts=True)
@@ -249,26 +136,16 @@ def _against(against: str | Path, size: tuple[int, int, int] | None, data_root: 
     return prepare(source, seen, Shape(width, height, channels), cache=cache_folder())
 
 
-def _progress(name: str, say: Say) -> Callable[[int, int | None], None]:
-    told = -1
-
-    def progress(done: int, total: int | None) -> None:
-        nonlocal told
-        if total and (tenth := 10 * done // total) > told:
-            told = tenth
-            say(f"{name}: {tenth}0 % of {total / 2**20:,.0f} MiB")
-
-    return progress
-
-
 def table(values: Sequence[Value]) -> list[str]:
     """One readable line a value."""
     lines = []
     for value in values:
         ends = "" if value.low is None else f"  [{value.low:.4g}, {value.high:.4g}]"
+        beside = "" if value.baseline is None else f"  {value.beside}: {value.baseline:.4g}"
         counts = f"{value.fake:,} samples" + (f", {value.real:,} real" if value.real else "")
+        right = "" if value.accuracy is None else f" ({value.accuracy:.2%} right)"
         lines.append(
-            f"{value.protocol:20}{value.metric:20}{value.value:10.4g}{ends}  ({counts}, {value.detector}, "
-            f"{value.seconds:.1f} s)"
+            f"{value.protocol:20}{value.metric:20}{value.value:10.4g}{ends}{beside}  ({counts}, {value.detector}"
+            f"{right}, {value.seconds:.1f} s)"
         )
     return lines

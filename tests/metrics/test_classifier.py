@@ -37,6 +37,14 @@ def test_the_judge_is_pinned():
     assert classifier.SPEC_SHA256 == "e3834393f81854fdd7c6de878dc74c451da9ce0faf55874460fc3ccf4a9f9782"
 
 
+@pytest.mark.parametrize("training", [classifier.USUAL, classifier.LONG])
+def test_how_long_it_is_trained_is_pinned(training):
+    assert hashlib.sha256(training.spec.encode()).hexdigest() == training.sha256
+    assert f"40 passes or {training.steps:,} steps" in training.spec
+    usual = training.spec.replace(f"{training.steps:,} steps", "1,000 steps")
+    assert usual == classifier.SPEC
+
+
 def test_the_network_is_the_one_of_the_spec():
     net = Classifier(3, 10)
     assert [tuple(p.shape) for p in net.parameters()] == [
@@ -88,8 +96,18 @@ def test_judging_in_blocks_is_judging_at_once(trained):
     torch.testing.assert_close(trained.judge(x, block=7).features, trained.judge(x).features)
 
 
-@pytest.mark.parametrize(("count", "steps"), [(64, 40), (65, 80), (128, 80), (6400, 1000)])
-def test_forty_passes_or_a_thousand_steps(count, steps, monkeypatch):
+@pytest.mark.parametrize(
+    ("count", "steps", "training"),
+    [
+        (64, 40, classifier.USUAL),
+        (65, 80, classifier.USUAL),
+        (128, 80, classifier.USUAL),
+        (6400, 1000, classifier.USUAL),
+        (65, 80, classifier.LONG),
+        (6400, 1100, classifier.LONG._replace(steps=1100)),
+    ],
+)
+def test_forty_passes_or_a_thousand_steps(count, steps, training, monkeypatch):
     """The network is taken out, so that only the schedule runs."""
     calls = []
 
@@ -98,7 +116,7 @@ def test_forty_passes_or_a_thousand_steps(count, steps, monkeypatch):
         return self.head.bias.expand(len(x), -1)
 
     monkeypatch.setattr(Classifier, "forward", forward)
-    train_classifier(torch.zeros(count, 1, 4, 4), torch.zeros(count, dtype=torch.int64), 2)
+    train_classifier(torch.zeros(count, 1, 4, 4), torch.zeros(count, dtype=torch.int64), 2, training=training)
     assert calls == [64] * steps
 
 

@@ -76,7 +76,7 @@ def test_it_is_trained_once_and_kept(trained, cache, monkeypatch):
 
 def test_other_pictures_have_another_classifier(trained, cache, monkeypatch):
     names = []
-    monkeypatch.setattr(own, "train", lambda pictures, deadline: names.append(pictures.name) or own.Own(
+    monkeypatch.setattr(own, "train", lambda pictures, *more: names.append(pictures.name) or own.Own(
         Classifier(3, 3), pictures.name, pictures.identity, (12, 12), pictures.classes, None))  # fmt: skip
     other = dataclasses.replace(squares(name="others"), identity="f" * 16 + "0" * 48)
     assert detector.classifier(other, cache).name == "classifier-others"
@@ -87,6 +87,12 @@ def test_without_labels_there_is_no_classifier(tmp_path):
     plain = dataclasses.replace(squares(), labels=None, classes=())
     with pytest.raises(UserError, match="squares has no labels, so it has no classifier"):
         detector.classifier(plain, tmp_path)
+
+
+def test_with_one_class_there_is_no_classifier(tmp_path):
+    single = dataclasses.replace(squares(), labels=np.zeros(104, np.int64), classes=("square",))
+    with pytest.raises(UserError, match=r"squares has a single class \(square\), so it has no classifier"):
+        detector.classifier(single, tmp_path)
 
 
 def test_without_held_out_pictures_there_is_no_accuracy(monkeypatch):

@@ -10,14 +10,22 @@ import torch
 
 from zerosum.data.pictures import Pictures
 from zerosum.errors import UserError
+from zerosum.metrics import classifier
 from zerosum.metrics.detectors.detector import Detector, Seen
-from zerosum.metrics.looking import look_at
-from zerosum.metrics.protocols import CATALOGUE, Sides
+from zerosum.metrics.looking import Looked, look_at
+from zerosum.metrics.protocols import CATALOGUE
 from zerosum.metrics.samples import Samples, of_pictures
+from zerosum.metrics.sides import Sides
 
 COUNT = 240
 BETTER_LOW = {"frechet", "kernel", "mmd", "sliced_wasserstein", "mode_divergence", "class_frechet"}
-BETTER_HIGH = {"precision", "recall", "density", "coverage", "inception_score", "modes"}
+DIVERSE = {"recall", "modes", "inception_score", "lpips", "class_lpips"}  # less of a collapsed set
+
+
+@pytest.fixture(autouse=True)
+def _briefly(monkeypatch):
+    """Classifiers are trained for a few steps: what they learn is tested elsewhere."""
+    monkeypatch.setattr(classifier, "_PASSES", 1)
 
 
 def noise(count, seed, mean=128, spread=40):
@@ -34,16 +42,42 @@ def see(pictures):
 DETECTOR = Detector("stub", 12, "0" * 64, "none", see, block=50)
 
 
+def apart(a, b):
+    """A distance of pictures, in the place of LPIPS."""
+    assert a.min() >= -1
+    assert a.max() <= 1
+    return (a - b).square().mean(dim=(1, 2, 3))
+
+
 def looked(protocol, pixels, labels=None):
-    detector = None if protocol.detector == "pixels" else DETECTOR
-    return look_at(iter(np.array_split(pixels, 3)), detector, protocol.wants, labels)
+    detector = None if protocol.detector in ("pixels", "lpips", "student") else DETECTOR
+    return look_at(iter(np.array_split(pixels, 3)), detector, protocol.wants, labels, (16, 16))
+
+
+def walked(protocol, pixels):
+    found = Looked(protocol.wants)
+    found.step(torch.from_numpy(pixels).double().std(dim=(1, 2, 3)) * 1e-8)
+    return found
+
+
+def sides(protocol, fake):
+    """Samples against noise; every fourth picture is of the same class, and its first row says which."""
+    labels = torch.arange(COUNT) % 4
+
+    def marked(pixels):
+        pixels[:, :, 0] = (labels.numpy() * 80).astype(np.uint8)[:, None, None]
+        return pixels
+
+    if protocol.space is not None:
+        return Sides(Looked(protocol.wants), walked(protocol, fake))
+    real = looked(protocol, marked(noise(COUNT, 1)), labels)
+    other = looked(protocol, marked(noise(COUNT, 2)), labels)
+    shares = torch.full((12,), 1 / 12) if protocol.detector == "classifier" else None
+    return Sides(real, looked(protocol, marked(fake), labels), other, 4, shares, apart)
 
 
 def values(protocol, fake):
-    labels = torch.arange(COUNT) % 4
-    real = looked(protocol, noise(COUNT, 1), labels)
-    other = looked(protocol, noise(COUNT, 2), labels)
-    return protocol.compute(Sides(real, looked(protocol, fake, labels), other, 4))
+    return protocol.compute(sides(protocol, fake))
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -57,6 +91,21 @@ def test_every_protocol_gives_finite_numbers_and_repeats(name):
     assert values(protocol, noise(COUNT, 3)) == found
 
 
+@pytest.mark.parametrize("name", [name for name in CATALOGUE if CATALOGUE[name].baseline])
+def test_what_stands_beside_a_value_does_not_depend_on_the_samples(name):
+    """It is of the same metrics, in words, and what real pictures in the place of the samples get."""
+    protocol = CATALOGUE[name]
+    own, other = (protocol.baseline(sides(protocol, noise(COUNT, seed))) for seed in (3, 4))
+    assert own == other
+    assert own.keys() == values(protocol, noise(COUNT, 3)).keys()
+    assert all(math.isfinite(value) for value in own.values())
+    assert protocol.beside
+    if protocol.detector in ("student", "lpips", "pixels"):
+        given = sides(protocol, noise(COUNT, 3))
+        in_place = given.other if protocol.other else given.real
+        assert protocol.compute(given._replace(fake=in_place)) == own
+
+
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_worse_pictures_get_worse_numbers(name):
     """Shifted pictures are farther off; a collapsed set loses recall and diversity. Nothing is the wrong way round."""
@@ -68,10 +117,12 @@ def test_worse_pictures_get_worse_numbers(name):
         assert off[metric] > good[metric], metric
     for metric in good.keys() & {"precision", "coverage", "recall"}:
         assert off[metric] < good[metric], metric
+    if protocol.space is not None:
+        return
     one = np.repeat(noise(1, 3), COUNT, axis=0)
     one[:, :, 0, 0] = np.arange(COUNT)[:, None] % 256  # not quite equal
     collapsed = values(protocol, one)
-    for metric in good.keys() & {"recall", "modes", "inception_score"}:
+    for metric in good.keys() & DIVERSE:
         assert collapsed[metric] < good[metric], metric
     for metric in good.keys() & {"ms_ssim", "mode_divergence", "frechet"}:
         assert collapsed[metric] > good[metric], metric
@@ -122,3 +173,35 @@ def test_samples_of_pictures():
 def test_a_stream_without_end_is_never_short():
     endless = Samples("g", None, lambda start, count: iter(()), lambda start, count: None)
     endless.need(10**9, "p")
+
+
+def told(kind, values):
+    """Samples of which a detector said this."""
+    found = Looked(frozenset({kind}), len(values), classes=3)
+    found.kept[kind] = [values]
+    return found
+
+
+def test_classes_are_compared_with_the_shares_of_the_data():
+    shares = torch.tensor([0.5, 0.25, 0.25])
+    sides = Sides(Looked(frozenset()), told("names", torch.tensor([0, 1, 0, 2])), shares=shares)
+    assert CATALOGUE["classes10k"].compute(sides) == pytest.approx({"modes": 3, "mode_divergence": 0}, abs=1e-12)
+    uniform = CATALOGUE["modes26k"].compute(sides)
+    assert uniform["mode_divergence"] == pytest.approx(0.5 * math.log(1.5) + 0.5 * math.log(0.75))
+    assert CATALOGUE["classes10k"].baseline(sides) == {"modes": 3, "mode_divergence": 2 / 8}
+
+
+def test_an_inception_score_does_not_depend_on_the_order_of_a_folder():
+    """Sorted by class, each of the ten splits would hold one class and score 1."""
+    logits = 100 * torch.eye(10).repeat_interleave(50, dim=0)
+    found = CATALOGUE["is50k"].compute(Sides(Looked(frozenset()), told("logits", logits)))
+    assert found["inception_score"] > 8
+
+
+def test_copies_are_sought_among_samples_of_all_classes():
+    """A folder sorted by class: its first half has no copies, all of it has."""
+    generator = torch.Generator().manual_seed(0)
+    train, held_out, fresh = (torch.randn(200, 4, generator=generator) for _ in range(3))
+    fake = torch.cat([fresh, train])
+    sides = Sides(told("features", train), told("features", fake), told("features", held_out))
+    assert CATALOGUE["copies2k_random"].compute(sides)["copying"] < -3

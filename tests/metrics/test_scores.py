@@ -111,6 +111,22 @@ def test_the_floor_of_a_perfect_sampler(draws, floor):
     assert mean == pytest.approx(floor, rel=0.04)
 
 
+def test_shares_that_are_not_uniform():
+    """KL(samples || shares): 0 where they are the data's own, minus the log of its share where one is hit alone."""
+    shares = torch.tensor([0.5, 0.25, 0.25, 0.0])
+    assert modes(torch.tensor([0, 0, 1, 2]), 4, shares) == pytest.approx((3, 0), abs=1e-12)
+    assert modes(torch.tensor([1, 1, 1]), 4, shares) == pytest.approx((1, math.log(4)))
+    own = [0.25, 0.5, 0.25]
+    found = modes(torch.tensor([0, 1, 1, 2]), 4, shares)
+    assert found.divergence == pytest.approx(stats.entropy(own, [0.5, 0.25, 0.25]))
+    assert modes(torch.tensor([0, 1]), 2, torch.tensor([0.5, 0.5])) == modes(torch.tensor([0, 1]), 2)
+    with pytest.raises(ValueError, match="samples of mode 3, whose share is 0"):
+        modes(torch.tensor([0, 3]), 4, shares)
+    for wrong in (shares[:3], shares * 2, torch.tensor([1.5, -0.5, 0.0, 0.0]), shares * torch.nan):
+        with pytest.raises(ValueError, match="as many numbers that sum to 1"):
+            modes(torch.tensor([0]), 4, wrong)
+
+
 def test_labels_that_are_none():
     with pytest.raises(ValueError, match=r"lie in 0 to 9, not 3 to 10"):
         modes(torch.tensor([3, 10]), 10)

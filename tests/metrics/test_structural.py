@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zerosum.metrics.diversity import lpips_diversity, ms_ssim_diversity, random_pairs
+from zerosum.metrics.diversity import class_diversity, lpips_diversity, ms_ssim_diversity, random_pairs
 from zerosum.metrics.structural import WEIGHTS, ms_ssim, scales, ssim
 
 
@@ -213,3 +213,35 @@ def test_pairs_that_cannot_be_measured():
     for wrong in (lambda a, b: (a - b).sum(), lambda a, b: ssim(a, b) * math.nan):
         with pytest.raises(ValueError, match="finite numbers"):
             lpips_diversity(x, wrong, 5)
+
+
+def test_diversity_within_classes():
+    """Classes 100 apart, two points in each: their distances are 3, 5 and 7."""
+
+    def apart(a, b):
+        return (a - b).abs().amax(dim=(1, 2, 3))
+
+    labels = torch.tensor([0, 1, 0, 1, 2, 2])
+    x = torch.tensor([0.0, 100, 3, 105, 200, 207])[:, None, None, None]
+    assert class_diversity(x, labels, apart, pairs=90) == pytest.approx((3 + 5 + 7) / 3)
+    assert class_diversity(x, labels, apart, pairs=1) == pytest.approx(5)
+    assert lpips_diversity(x, apart, pairs=300) > 50
+    collapsed = torch.tensor([0.0, 100, 0, 100, 200, 200])[:, None, None, None]
+    assert class_diversity(collapsed, labels, apart) == 0
+    order = torch.tensor([3, 2, 5, 0, 1, 4])
+    assert class_diversity(x[order], labels[order], apart) == class_diversity(x, labels, apart)
+    seen = []
+    class_diversity(x, labels, lambda a, b: seen.append(len(a)) or apart(a, b), pairs=300, block=1000)
+    assert seen == [100, 100, 100]
+
+
+def test_diversity_within_classes_that_have_none():
+    x = torch.zeros(4, 1, 2, 2)
+    distance = lambda a, b: torch.zeros(len(a))  # noqa: E731
+    with pytest.raises(ValueError, match="there is one alone of class 7 among the 4"):
+        class_diversity(x, torch.tensor([0, 0, 0, 7]), distance)
+    with pytest.raises(ValueError, match="of class 0, 1, 2 and 1 more among the 4"):
+        class_diversity(x, torch.arange(4), distance)
+    for wrong in (torch.zeros(3, dtype=torch.int64), torch.zeros(4)):
+        with pytest.raises(ValueError, match="labels must be 4 integers"):
+            class_diversity(x, wrong, distance)

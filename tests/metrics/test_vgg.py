@@ -75,6 +75,12 @@ def test_grey_is_repeated(nets):
     torch.testing.assert_close(lpips(*nets, a, b), lpips(*nets, *colours))
 
 
+def test_small_pictures_are_refused(nets):
+    with pytest.raises(ValueError, match="at least 16 pixels a side, not 40x15"):
+        lpips(*nets, torch.zeros(1, 3, 15, 40), torch.zeros(1, 3, 15, 40))
+    assert lpips(*nets, torch.zeros(1, 3, 16, 17), torch.zeros(1, 3, 16, 17)).isfinite().all()
+
+
 def test_names_and_shapes_are_the_published_ones(nets):
     net, heads = nets
     shapes = {}

@@ -20,12 +20,14 @@ from zerosum.data.readers.idx import has_idx, idx
 from zerosum.data.readers.labels import is_picture
 from zerosum.data.readers.script import script
 from zerosum.data.readers.shards import is_shards, shard_source
+from zerosum.data.readers.stacked import DIGITS, stacked
+from zerosum.data.readers.stacked import NAME as STACKED
 from zerosum.data.readers.tables import hub, is_table, tables
 from zerosum.data.source import Source
 from zerosum.data.telling import Say, silent
 from zerosum.errors import UserError, did_you_mean
 
-NAMES = ("digits", *CATALOGUE)
+NAMES = ("digits", STACKED, *CATALOGUE)
 KINDS = (
     "a folder of pictures, a zip or tar of one, an .npy or .npz file, MNIST's or CIFAR's own files, Parquet, "
     "tar shards, hf:owner/name, a Python file with source(), or one of the names " + ", ".join(NAMES)
@@ -43,12 +45,13 @@ def find(data: str | Path, root: str | Path | None = None, say: Say = silent) ->
     Raises:
         UserError: nothing of that name, nothing in it, or a file that is damaged.
     """
-    text = str(data)
-    roots = [Path(place) for place in (root, os.environ.get("ZEROSUM_DATA")) if place]
+    text, roots = str(data), _roots(root)
     if text == "digits":
         return digits()
+    if (parts := digits_of(text, root, say)) is not None:
+        return stacked(parts)
     if text in CATALOGUE and not Path(text).exists():
-        return read(local(text, roots) or fetch(text, cache_folder(), say))
+        return _named(text, roots, say)
     if text.startswith("hf:"):
         return hub(text.removeprefix("hf:"))
     if re.match(r"[a-z0-9]+://", text) or ("{" in text and not Path(text).exists()):
@@ -62,6 +65,13 @@ def find(data: str | Path, root: str | Path | None = None, say: Say = silent) ->
         hint = did_you_mean(text, NAMES) if Path(text).name == text else ""
         raise UserError(f"There is no data named '{text}'{hint}: give {KINDS}.")
     return read(path, say)
+
+
+def digits_of(data: str | Path, root: str | Path | None = None, say: Say = silent) -> Source | None:
+    """The labelled digits that are the colours of ``data``'s pictures; None for all data but stacked-mnist."""
+    if str(data) != STACKED or Path(data).exists():
+        return None
+    return _named(DIGITS, _roots(root), say)
 
 
 def read(path: Path, say: Say = silent) -> Source:
@@ -110,6 +120,16 @@ def _only_archive(folder: Path) -> Path | None:
     except OSError:  # the reader of folders says so
         return None
     return found[0] if len(found) == 1 and is_archive(found[0]) and found[0].is_file() else None
+
+
+def _roots(root: str | Path | None) -> list[Path]:
+    """Folders in which named data may lie."""
+    return [Path(place) for place in (root, os.environ.get("ZEROSUM_DATA")) if place]
+
+
+def _named(name: str, roots: Sequence[Path], say: Say) -> Source:
+    """A data set of the catalogue: a local copy, or a download."""
+    return read(local(name, roots) or fetch(name, cache_folder(), say))
 
 
 def _places(text: str, roots: Sequence[Path]) -> list[Path]:

@@ -1,7 +1,7 @@
 """How good is it: distances as pure functions of features, and the judgement at the end of a run."""
 
 from zerosum.metrics.copying import Copying, authenticity, data_copying, rank_score
-from zerosum.metrics.diversity import lpips_diversity, ms_ssim_diversity
+from zerosum.metrics.diversity import class_diversity, lpips_diversity, ms_ssim_diversity
 from zerosum.metrics.draws import Interval, different, interval
 from zerosum.metrics.frechet import (
     ClassDistances,
@@ -47,6 +47,7 @@ __all__ = [
     "Nearest",
     "SlicedWasserstein",
     "authenticity",
+    "class_diversity",
     "class_frechet_distance",
     "classification_accuracy_score",
     "data_copying",

@@ -41,6 +41,31 @@ def lpips_diversity(
     return _mean_over_pairs(pictures, distance, pairs, seed, block)
 
 
+def class_diversity(
+    pictures: Tensor, labels: Tensor, distance: PairDistance, pairs: int = 1000, seed: int = 0, block: int = 32
+) -> float:
+    """Mean over the classes of the mean distance of random pairs within the class: a collapse by class is seen.
+
+    Labels are integers (N,); the ``pairs`` are shared out among the classes that occur.
+
+    Raises:
+        ValueError: labels that do not fit, a class with a single picture, or as ``lpips_diversity``.
+    """
+    if labels.shape != pictures.shape[:1] or labels.is_floating_point():
+        raise ValueError(f"labels must be {len(pictures)} integers, one per picture, not {tuple(labels.shape)}")
+    classes, counts = labels.unique(return_counts=True)
+    single = classes[counts < 2].tolist()
+    if single:
+        more = f" and {len(single) - 3} more" if len(single) > 3 else ""
+        raise ValueError(
+            f"pairs within a class need two pictures of it, and there is one alone of class "
+            f"{', '.join(map(str, single[:3]))}{more} among the {len(pictures)}"
+        )
+    each = max(1, pairs // max(1, len(classes)))
+    values = [_mean_over_pairs(pictures[labels == c], distance, each, seed, block) for c in classes.tolist()]
+    return sum(values) / len(values)
+
+
 def random_pairs(count: int, pairs: int, seed: int) -> Tensor:
     """``pairs`` pairs (pairs, 2) of two different ones of ``count`` items, each pair as likely as any other."""
     if count < 2 or pairs < 1:

@@ -11,20 +11,29 @@ from torch import Tensor
 
 from zerosum.data.source import Bytes
 from zerosum.metrics.detectors.detector import Detector
+from zerosum.metrics.detectors.own import shrunk
 from zerosum.metrics.frechet import Gaussian, Moments, moments_of
+from zerosum.metrics.resize import Size
 
 Kind = Literal["features", "spatial"]
 
 
 @dataclass
 class Looked:
-    """Everything that was kept; asking for what was not is a mistake of the program."""
+    """Everything that was kept; asking for what was not is a mistake of the program.
+
+    Attributes:
+        size: (height, width) of what is kept as views.
+        classes: how many the detector tells apart, where names are kept.
+    """
 
     wants: frozenset[str]
     count: int = 0
     moments: dict[str, Moments] = field(default_factory=dict)
     kept: dict[str, list[Tensor]] = field(default_factory=dict)
     labels: Tensor | None = None
+    size: Size | None = None
+    classes: int = 0
 
     def features(self) -> Tensor:
         """(N, d)."""
@@ -34,9 +43,28 @@ class Looked:
         """(N, classes)."""
         return torch.cat(self.kept["logits"])
 
+    def names(self) -> Tensor:
+        """The likeliest class of each picture, (N,) int64."""
+        return torch.cat(self.kept["names"])
+
     def pixels(self) -> Tensor:
-        """uint8 (N, C, H, W)."""
-        return torch.cat(self.kept["pixels"])
+        """uint8 (N, C, H, W).
+
+        Raises:
+            ValueError: pictures of several sizes.
+        """
+        blocks = self.kept["pixels"]
+        if len({block.shape[1:] for block in blocks}) > 1:
+            raise ValueError("the pictures have several sizes, and pixels are compared as they are: bring them to one")
+        return torch.cat(blocks)
+
+    def views(self) -> Tensor:
+        """Pictures as the data's own classifier sees them: float (N, C, *size) in [0, 1]."""
+        return torch.cat(self.kept["views"]).float() / 255
+
+    def distances(self) -> Tensor:
+        """(N,), of steps through a latent space."""
+        return torch.cat(self.kept["distances"])
 
     def gaussian(self, kind: Kind = "features") -> Gaussian:
         """The Gaussian fitted to the features."""
@@ -46,29 +74,46 @@ class Looked:
         own = moments_of(values)
         self.moments[kind] = self.moments[kind].merge(own) if kind in self.moments else own
 
+    def _keep(self, kind: str, values: Tensor) -> None:
+        self.kept.setdefault(kind, []).append(values)
+
     def add(self, pixels: Tensor, detector: Detector | None) -> None:
         """Look at a block of pictures."""
         self.count += len(pixels)
         if "pixels" in self.wants:
-            self.kept.setdefault("pixels", []).append(pixels)
+            self._keep("pixels", pixels)
+        if "views" in self.wants and self.size is not None:
+            self._keep("views", shrunk(pixels, self.size))
         if detector is None:
             return
         seen = detector.look(pixels)
         if "moments" in self.wants:
             self._count("features", seen.features)
         if "features" in self.wants:
-            self.kept.setdefault("features", []).append(seen.features)
+            self._keep("features", seen.features)
         if "logits" in self.wants and seen.logits is not None:
-            self.kept.setdefault("logits", []).append(seen.logits)
+            self._keep("logits", seen.logits)
+        if "names" in self.wants and seen.logits is not None:
+            self._keep("names", seen.logits.argmax(dim=1))
+            self.classes = seen.logits.shape[1]
         if "spatial" in self.wants and seen.spatial is not None:
             self._count("spatial", seen.spatial)
 
+    def step(self, distances: Tensor) -> None:
+        """Keep the distances (n,) of a block of steps."""
+        self.count += len(distances)
+        self._keep("distances", distances)
+
 
 def look_at(
-    blocks: Iterator[Bytes], detector: Detector | None, wants: frozenset[str], labels: Tensor | None = None
+    blocks: Iterator[Bytes],
+    detector: Detector | None,
+    wants: frozenset[str],
+    labels: Tensor | None = None,
+    size: Size | None = None,
 ) -> Looked:
     """Look at a stream, block by block; only what is wanted is kept, so memory is bounded by it."""
-    looked = Looked(wants, labels=labels)
+    looked = Looked(wants, labels=labels, size=size)
     for block in blocks:
         looked.add(torch.from_numpy(block), detector)
     return looked

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zerosum.metrics.checks import check_features, check_sides, spans
 
+EPSILON = 1e-4  # the published step
 _LARGEST = 256
 
 Path = Callable[[Tensor, Tensor, float], Tensor]  # starts (N, d), ends (N, d), t -> (N, d)
@@ -44,7 +45,7 @@ def path_length(
     distance: Callable[[Tensor, Tensor], Tensor],
     starts: Tensor,
     ends: Tensor,
-    epsilon: float = 1e-4,
+    epsilon: float = EPSILON,
     path: Path = straight,
     discard: float = 0.01,
     block: int = 32,
@@ -68,16 +69,25 @@ def path_length(
     for part in spans(len(starts), block):
         here = pictures(path(starts[part], ends[part], 0.0))
         there = pictures(path(starts[part], ends[part], epsilon))
-        if not (here.is_floating_point() and there.is_floating_point()):
-            raise ValueError(f"a path length needs float pictures, not {here.dtype}: rounding would be all one sees")
-        distances = distance(_small(here), _small(there))
-        if distances.shape != here.shape[:1]:
-            raise ValueError(f"the distance of {len(here)} pairs has the shape {tuple(distances.shape)}")
-        found.append(distances)
+        found.append(step_distances(here, there, distance))
     return path_length_of(torch.cat(found), epsilon, discard)
 
 
-def path_length_of(distances: Tensor, epsilon: float = 1e-4, discard: float = 0.01) -> float:
+def step_distances(here: Tensor, there: Tensor, distance: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Distances (N,) of float pictures (N, C, H, W) one step apart, large ones brought to about 256 pixels a side.
+
+    Raises:
+        ValueError: pictures that are not floats, or a distance that does not give one number per pair.
+    """
+    if not (here.is_floating_point() and there.is_floating_point()):
+        raise ValueError(f"a path length needs float pictures, not {here.dtype}: rounding would be all one sees")
+    distances = distance(_small(here), _small(there))
+    if distances.shape != here.shape[:1]:
+        raise ValueError(f"the distance of {len(here)} pairs has the shape {tuple(distances.shape)}")
+    return distances
+
+
+def path_length_of(distances: Tensor, epsilon: float = EPSILON, discard: float = 0.01) -> float:
     """The same from the distances (N,) of the pairs: divided by epsilon^2, without the share ``discard`` at either end.
 
     The lower bound is the order statistic at or below its percentile, the upper one that at or above; both stay in.

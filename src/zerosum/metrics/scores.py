@@ -24,7 +24,7 @@ class InceptionScore(NamedTuple):
 
 
 class Modes(NamedTuple):
-    """How many modes have at least one sample, and the divergence of their shares from uniform ones, in nats."""
+    """How many modes have at least one sample, and the divergence of their shares from the wanted ones, in nats."""
 
     covered: int
     divergence: float
@@ -83,14 +83,15 @@ def inception_score_of_logits(logits: Tensor, splits: int = 10) -> InceptionScor
     return _splits(logits[part].double().softmax(dim=1) for part in _parts(len(logits), splits))
 
 
-def modes(labels: Tensor, count: int) -> Modes:
+def modes(labels: Tensor, count: int, shares: Tensor | None = None) -> Modes:
     """Modes hit and KL(samples || uniform) of labels (N,) in [0, ``count``), as for Stacked MNIST (Lin et al. 2018).
 
-    A perfect sampler does not reach 0: with N samples it gets about (count - 1) / (2 N), .0192 for the usual 26,000 of
-    1,000 modes.
+    With ``shares`` (count,), which sum to 1, the divergence is from them. A perfect sampler does not reach 0: with N
+    samples it gets about (count - 1) / (2 N), .0192 for the usual 26,000 of 1,000 modes.
 
     Raises:
-        ValueError: no labels, not integers, or outside [0, count).
+        ValueError: no labels, not integers, or outside [0, count); shares that are none, or samples of a mode whose
+            share is 0.
     """
     if labels.ndim != 1 or len(labels) == 0 or labels.is_floating_point():
         raise ValueError(f"labels must be integers of shape (samples,), not {tuple(labels.shape)} {labels.dtype}")
@@ -98,8 +99,14 @@ def modes(labels: Tensor, count: int) -> Modes:
     if low < 0 or high >= count:
         raise ValueError(f"labels of {count} modes lie in 0 to {count - 1}, not {low} to {high}")
     counts = labels.long().bincount(minlength=count)
-    shares = counts.double() / len(labels)
-    divergence = torch.xlogy(shares, shares * count).sum().item()
+    own = counts.double() / len(labels)
+    wanted = torch.full_like(own, 1 / count) if shares is None else shares.double()
+    if wanted.shape != (count,) or not (wanted >= 0).all() or abs(wanted.sum().item() - 1) > _SUM:
+        raise ValueError(f"the shares of {count} modes must be as many numbers that sum to 1, not {shares}")
+    hit = counts > 0
+    if (wanted[hit] == 0).any():
+        raise ValueError(f"there are samples of mode {int((hit & (wanted == 0)).int().argmax())}, whose share is 0")
+    divergence = torch.xlogy(own[hit], own[hit] / wanted[hit]).sum().item()
     return Modes(int((counts > 0).sum()), max(divergence, 0.0))
 
 

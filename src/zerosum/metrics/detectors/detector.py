@@ -20,7 +20,7 @@ from zerosum.metrics.detectors import dinov2 as dinov2_net
 from zerosum.metrics.detectors import inception as inception_net
 from zerosum.metrics.detectors import random_features as random_net
 from zerosum.metrics.detectors import vgg
-from zerosum.metrics.detectors.own import own_classifier, view
+from zerosum.metrics.detectors.own import own_classifier, resized_by, view
 from zerosum.metrics.detectors.weights import Progress, Published, fill, obtain
 
 Pixels = Tensor | npt.NDArray[np.uint8]
@@ -214,8 +214,7 @@ def classifier(pictures: Pictures, cache: Path) -> Detector:
         features = own.net.body(view(pictures, own.size))
         return Seen(features, own.net.head(F.leaky_relu(features, 0.1)))
 
-    resizer = f"Pillow box, 8 bits, to {own.size[1]}x{own.size[0]}"
-    width = own.net.head.in_features
+    resizer, width = resized_by(own.size), own.net.head.in_features
     return Detector(f"classifier-{pictures.name}", width, own.net.sha256(), resizer, see, 1000, own.accuracy)
 
 

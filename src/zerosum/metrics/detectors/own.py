@@ -14,8 +14,7 @@ from zerosum import files
 from zerosum.data.pictures import Part, Pictures
 from zerosum.data.source import Labels
 from zerosum.errors import Stopped, UserError
-from zerosum.metrics import classifier
-from zerosum.metrics.classifier import Classifier, train_classifier
+from zerosum.metrics.classifier import LONG, USUAL, Classifier, Training, train_classifier
 from zerosum.metrics.resize import Size, pillow_bytes
 from zerosum.networks.layout import channels_last
 
@@ -32,6 +31,7 @@ class Own(NamedTuple):
         data: name and identity of the pictures it was trained on.
         size: (height, width) of what it looks at.
         accuracy: on the held-out pictures; None where nothing was held out.
+        training: how long it was trained.
     """
 
     net: Classifier
@@ -40,9 +40,12 @@ class Own(NamedTuple):
     size: Size
     classes: tuple[str, ...]
     accuracy: float | None
+    training: Training = USUAL
 
 
-def own_classifier(pictures: Pictures, cache: Path, deadline: float | None = None) -> Own | None:
+def own_classifier(
+    pictures: Pictures, cache: Path, deadline: float | None = None, training: Training = USUAL
+) -> Own | None:
     """The classifier of these pictures, from ``<cache>/classifiers/`` or trained now and put there.
 
     None if training took until ``deadline`` (of ``time.monotonic``).
@@ -50,28 +53,29 @@ def own_classifier(pictures: Pictures, cache: Path, deadline: float | None = Non
     Raises:
         UserError: the pictures have no labels or one class, or the file in the cache is damaged.
     """
-    path = cache / "classifiers" / f"{pictures.identity[:16]}-{classifier.SPEC_SHA256[:8]}.safetensors"
+    path = cache / "classifiers" / f"{pictures.identity[:16]}-{training.sha256[:8]}.safetensors"
     if path.is_file():
         found = load(path)
-        if found.identity == pictures.identity:
+        if found.identity == pictures.identity and found.training == training:
             return found
-    made = train(pictures, deadline)
+    made = train(pictures, deadline, training)
     if made is not None:
         with contextlib.suppress(OSError, UserError, Stopped):  # a cache that cannot be written costs time alone
             save(path, made)
     return made
 
 
-def train(pictures: Pictures, deadline: float | None = None) -> Own | None:
+def train(pictures: Pictures, deadline: float | None = None, training: Training = USUAL) -> Own | None:
     """Train it on the training part (seconds to a minute) and test it on the held-out part."""
     if pictures.labels is None or len(pictures.classes) < 2:
+        lacks = "no labels" if pictures.labels is None else f"a single class ({', '.join(pictures.classes)})"
         raise UserError(
-            f"{pictures.name} has no labels, so it has no classifier: use a metric of random features or pixels."
+            f"{pictures.name} has {lacks}, so it has no classifier: use a metric of random features or pixels."
         )
     size = view_size(pictures)
     some = pictures.some(MOST_TRAIN)
     labels = torch.from_numpy(pictures.labels[pictures.train[some]])
-    net = train_classifier(small(pictures, "train", some, size), labels, len(pictures.classes), deadline)
+    net = train_classifier(small(pictures, "train", some, size), labels, len(pictures.classes), deadline, training)
     if net is None:
         return None
     accuracy = None
@@ -80,7 +84,7 @@ def train(pictures: Pictures, deadline: float | None = None) -> Own | None:
         named = [net.judge(part.float() / 255).probabilities.argmax(dim=1) for part in held_out.split(BLOCK)]
         truth = torch.from_numpy(pictures.labels[pictures.held_out])
         accuracy = (torch.cat(named) == truth).double().mean().item()
-    return Own(net, pictures.name, pictures.identity, size, pictures.classes, accuracy)
+    return Own(net, pictures.name, pictures.identity, size, pictures.classes, accuracy, training)
 
 
 def view_size(pictures: Pictures) -> Size:
@@ -88,6 +92,11 @@ def view_size(pictures: Pictures) -> Size:
     width, height = pictures.source_size
     scale = min(1.0, _LARGEST / max(width, height))
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def resized_by(size: Size) -> str:
+    """How pictures are brought to (height, width), in words."""
+    return f"Pillow box, 8 bits, to {size[1]}x{size[0]}"
 
 
 def small(pictures: Pictures, part: Part, places: Labels, size: Size) -> Tensor:
@@ -113,7 +122,7 @@ def save(path: Path, own: Own) -> Path:
     """Write the weights, with everything else in the header."""
     header = {
         "kind": KIND,
-        "spec": classifier.SPEC_SHA256,
+        "spec": own.training.sha256,
         "data": own.data,
         "identity": own.identity,
         "size": list(own.size),
@@ -132,9 +141,10 @@ def load(path: Path) -> Own:
     """
     tensors, header = files.read_tensors(path)
     size, classes, accuracy = header.get("size"), header.get("classes"), header.get("accuracy")
+    training = next((known for known in (USUAL, LONG) if known.sha256 == header.get("spec")), None)
     if (
         header.get("kind") != KIND
-        or header.get("spec") != classifier.SPEC_SHA256
+        or training is None
         or not isinstance(size, list)
         or len(size) != 2
         or not all(isinstance(side, int) and 1 <= side <= _LARGEST for side in size)
@@ -155,4 +165,4 @@ def load(path: Path) -> Own:
     if header.get("sha256") != net.sha256():
         raise UserError(f"{path} holds other weights than its header says: delete it, and it is trained anew.")
     names = tuple(str(name) for name in classes)
-    return Own(net, str(header["data"]), str(header["identity"]), (size[0], size[1]), names, accuracy)
+    return Own(net, str(header["data"]), str(header["identity"]), (size[0], size[1]), names, accuracy, training)

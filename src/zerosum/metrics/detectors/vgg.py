@@ -14,6 +14,7 @@ TAPS = (3, 8, 15, 22, 29)  # conv1_2, 2_2, 3_3, 4_3, 5_3, each after its ReLU
 WIDTHS = (64, 128, 256, 512, 512)
 IGNORED = ("classifier.", "features.30")  # what follows the last of the taps
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # ImageNet's mean and deviation for [-1, 1]
+LEAST = 16  # pixels a side: less is nothing after four halvings
 _TINY = 1e-10
 
 
@@ -61,12 +62,15 @@ def lpips(net: Vgg16, heads: Heads, a: Tensor, b: Tensor) -> Tensor:
     """LPIPS between pictures i of ``a`` and of ``b``, both (N, 1|3, H, W) in [-1, 1]; (N,) (Zhang et al. 2018, eq. 1).
 
     At each tap the activations of a pixel are brought to length 1; squared differences, weighted by the head, are
-    summed over channels, averaged over pixels and added over the taps. Raises ``ValueError`` for other shapes.
+    summed over channels, averaged over pixels and added over the taps. Raises ``ValueError`` for other shapes, and for
+    sides of less than 16 pixels.
     """
     if a.shape != b.shape or a.ndim != 4 or a.shape[1] not in (1, 3):
         raise ValueError(
             f"LPIPS compares pictures (N, 1|3, H, W) of one shape, not {tuple(a.shape)} and {tuple(b.shape)}"
         )
+    if min(a.shape[2:]) < LEAST:
+        raise ValueError(f"LPIPS compares pictures of at least {LEAST} pixels a side, not {a.shape[3]}x{a.shape[2]}")
     shift, scale = (a.new_tensor(values)[:, None, None] for values in (SHIFT, SCALE))
     sides = [_unit_length(net((x.expand(-1, 3, -1, -1) - shift) / scale)) for x in (a, b)]
     total = a.new_zeros(len(a))

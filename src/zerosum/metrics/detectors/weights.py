@@ -26,7 +26,9 @@ Net = TypeVar("Net", bound=nn.Module)
 Progress = Callable[[int, int | None], object]
 """Called while a file comes in: bytes so far, and bytes in all where the server says so."""
 
-WORK_WITHOUT = "Without it the metrics on classifier, random and pixels work: zerosum evaluate list names them."
+WORK_WITHOUT = (
+    "Without it the metrics on classifier, student, stacked, random and pixels work: zerosum evaluate list names them."
+)
 _LEGACY_TORCH = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"  # the magic number of torch < 1.6
 _CHUNK = 2**20
 _LARGEST = 4 * 2**30
