@@ -1,6 +1,6 @@
 """Each classic recipe on MNIST for some minutes, at a width a laptop can do: does it train, and what does it make?
 
-    python bench/family.py -o FOLDER                     all, two at a time with one thread each; goes on where it stopped
+    python bench/family.py -o FOLDER          all, two at a time with one thread each; goes on where it stopped
     python bench/family.py -o FOLDER --recipes wgan sngan --jobs 1
     python bench/family.py -o FOLDER --table             the table of what is there
 
@@ -58,7 +58,7 @@ def row(name: str, folder: Path) -> str:
         if line.get("images") == lines[-1]["images"] and "classifier" in line.get("protocol", "")
     }
     stats = [json.loads(line) for line in (folder / name / "stats.jsonl").read_text().splitlines()]
-    images, settings = RUNS[name]
+    _, settings = RUNS[name]
     dials = ", ".join(f"{key}={value}" for key, value in settings.items()) or "as published"
     numbers = " | ".join(f"{own[metric]['value']:.3f}" for metric in ("precision", "recall", "density", "coverage"))
     seconds = stats[-1]["seconds"]

@@ -62,6 +62,24 @@ def small(form: str) -> Recipe:
     return CATALOGUE[name](**size | dials)
 
 
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_built_at_every_size_it_can_do(name):
+    """Published widths, without memory; 1, 3 and 4 channels; sizes it cannot do are refused in words."""
+    able = conformance.builds(CATALOGUE[name])
+    assert set(able) == set(conformance.SIZES)
+
+
+@pytest.mark.parametrize("labels", ["concat", "projection", "classifier"])
+def test_built_with_labels(labels):
+    for name in FAMILY:
+        assert len(conformance.builds(CATALOGUE[name], [(32, 32)], classes=5, critic_labels=labels)) == 1
+
+
+def test_the_convolutional_form_of_2014_says_which_sizes_it_can_do():
+    able = conformance.builds(CATALOGUE["goodfellow2014"], form="convolutional")
+    assert able == [(32, 32), (128, 128)]  # 3 n + 2
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("one", conformance.CHECKS, ids=lambda one: one.__name__)
 def test_conformance(form, one):

@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from zerosum import files
 from zerosum.data.pictures import Pictures
 from zerosum.errors import Stopped, UserError
+from zerosum.game.schedules import Clock
 from zerosum.recipe import EMA, Recipe
 from zerosum.recipes import CATALOGUE
 from zerosum.run import Run
@@ -214,3 +215,55 @@ def test_old_snapshots_are_thinned(tmp_path: Path) -> None:
     assert kept[-1] == 3900
     assert 10 <= len(kept) <= 12
     assert max(b - a for a, b in itertools.pairwise(kept)) < 1000
+
+
+def test_what_is_played_rarely_draws_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """WGAN's critic has long turns in the first rounds and then rarely: positions in the data have no gaps."""
+    small = CATALOGUE["wgan"](resolution=(16, 16), channels=1, width=2, batch=4, critic_turns=2, long_turns=5)
+    one = Trainer(small, pictures(), Run(tmp_path), 0, Choices())
+    asked: list[tuple[int, int]] = []
+    real = one.loader.batch
+    monkeypatch.setattr(one.loader, "batch", lambda start, count: asked.append((start, count)) or real(start, count))
+    for index in [*range(40), 499, 500, 501]:
+        if index == 499:
+            asked.clear()
+        one.draws(Clock(round=index))
+    sizes = [count for _, count in asked]
+    assert sizes == [4] * (3 + 6 + 3)
+    starts = [start for start, _ in asked]
+    assert starts == list(range(starts[0], starts[0] + 4 * len(starts), 4))
+    assert starts[0] == 4 * (25 * 6 + 474 * 3)  # long rounds have a turn of the generator too
+
+
+def test_images_seen_count_the_turns_that_are_played(tmp_path: Path) -> None:
+    small = CATALOGUE["wgan"](resolution=(16, 16), channels=1, width=2, batch=4, critic_turns=2, long_turns=5)
+    one = Trainer(small, pictures(), Run(tmp_path), 0, Choices())
+    one.play_round(Budget(800))
+    assert one.images == 20
+    one.rounds = 26
+    one.play_round(Budget(800))
+    assert one.images == 28
+
+
+@pytest.mark.parametrize("name", ["wgan", "goodfellow2014"])
+def test_other_optimizers_move_as_torch_does(name: str, tmp_path: Path) -> None:
+    """One step of the critic by hand: the same loss, torch's own RMSprop or SGD."""
+    dials = {"long_turns": 0, "critic_turns": 1} if name == "wgan" else {"play": "alternating"}
+    small = CATALOGUE[name](resolution=(16, 16), channels=1, width=10, batch=8, **dials)
+    one, two = (Trainer(small, pictures(), Run(tmp_path), 0, Choices()) for _ in range(2))
+    one.play_round(Budget(800))
+    net = two.players["critic"].net
+    if name == "wgan":
+        optimizer = torch.optim.RMSprop(net.parameters(), lr=5e-5, alpha=0.99)
+    else:
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.5)
+    draw = two.draws(Clock())[0]
+    turn = small.moves[0][0]
+    loss, _, _ = turn.loss(two.players, draw, {})
+    loss.backward()
+    optimizer.step()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.clamp_(-0.01, 0.01) if name == "wgan" else None
+    for found, expected in zip(one.players["critic"].net.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)

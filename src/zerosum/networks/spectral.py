@@ -133,6 +133,8 @@ def settle(weight: Tensor, u: Tensor, v: Tensor) -> None:
 
     Instead of one product after the other the smaller Gram matrix is squared again and again.
     """
+    if weight.is_meta:  # there is nothing to find
+        return
     matrix = weight.flatten(1)
     tall = matrix.shape[0] > matrix.shape[1]
     gram = matrix.t() @ matrix if tall else matrix @ matrix.t()
