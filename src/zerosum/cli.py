@@ -54,9 +54,10 @@ def _main(given: list[str]) -> int:
     except Stopped as error:
         _complain(str(error))
         return 1
-    except (KeyboardInterrupt, Interrupted):
+    except (KeyboardInterrupt, Interrupted) as wish:
         prepared = given[:2] == ["data", "prepare"]
-        _complain("stopped: the same command goes on" if prepared else "stopped before there was anything to save")
+        plain = "stopped: the same command goes on" if prepared else "stopped before there was anything to save"
+        _complain(str(wish) or plain)
         return 0 if given[:1] == ["train"] or prepared else 1
     except OSError as error:
         if error.errno not in ON_DISK:
@@ -143,17 +144,17 @@ def _evaluate(command: Evaluate) -> int:
 
     tune_allocator()
     from zerosum import files
-    from zerosum.advice import best_device
-    from zerosum.evaluate import evaluate, table
-    from zerosum.metrics.protocols import CATALOGUE
+    from zerosum.evaluate import evaluate, explained, may_write
+    from zerosum.progress import Screen
 
     if command.target == "list":
-        for protocol in CATALOGUE.values():
-            _say(f"{protocol.name:20}{protocol.detector:12}{protocol.fake:>7,} samples  {protocol.about}")
+        _say("\n".join(explained()))
         return 0
     if command.against is None:
         raise UserError("--against DATA is needed: the real pictures to compare with.")
-    with Interrupt():
+    if command.json:
+        may_write(Path(command.json))
+    with Interrupt(), Screen() as screen:
         values = evaluate(
             command.target,
             command.against,
@@ -161,11 +162,11 @@ def _evaluate(command: Evaluate) -> int:
             draws=command.draws,
             weights_files=[Path(name) for name in command.weights],
             which=command.which,
-            device=best_device() if command.device == "auto" else command.device,
+            device=command.device,
             data_root=command.data_root,
-            say=_say,
+            say=screen.say,
+            progress=screen.looked,
         )
-    _say("\n".join(table(values)))
     if command.json:
         files.write_json(Path(command.json), [value.record() for value in values])
         _say(f"Everything: {command.json}")

@@ -121,7 +121,9 @@ def read_tensors(path: Path) -> Tensors:
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{path} is damaged or no safetensors file ({error}): use another one.") from None
     if "zerosum" not in metadata or "sha256" not in metadata:
-        raise UserError(f"{path} was not written by zerosum: its header has no zerosum part.")
+        raise UserError(
+            f"{path} was not written by zerosum (its header has no zerosum part): give a file of snapshots/."
+        )
     if _digest(tensors, metadata["zerosum"]) != metadata["sha256"]:
         raise UserError(f"{path} is damaged: its content does not match its checksum; use another one.")
     return Tensors(tensors, json.loads(metadata["zerosum"]))
@@ -195,6 +197,14 @@ def in_words(path: Path, instead: str = "choose a folder of yours with --out") -
                 f"The disk is full: {path} could not be written. What was saved before is whole; "
                 "free some space and run the same command again."
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        if error.errno in (
+            errno.EACCES,
+            errno.EPERM,
+            errno.EROFS,
+            errno.ENOTDIR,
+            errno.EEXIST,
+            errno.EISDIR,
+            errno.ENOENT,
+        ):
             raise UserError(f"{path} may not be written to ({error.strerror}): {instead}.") from error
         raise

@@ -138,12 +138,12 @@ class Evaluate:
     """A run's folder, a .safetensors file, or pictures as train takes them; list explains the metrics."""
     against: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
     """The real pictures, as train takes them; always needed, but for list."""
-    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("fd_random10k", "prdc1k_random")
+    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("fd_random10k", "prdc100_random")
     """Names of protocols; zerosum evaluate list prints them."""
     draws: Annotated[int, tyro.conf.arg(metavar="N")] = 1
     """Repeat with other samples, for a confidence interval."""
     weights: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE ...")] = ()
-    """Files of detectors' weights, by their published names; otherwise the cache, otherwise a download."""
+    """Files of detectors' weights, whatever they are called; otherwise the cache, otherwise a download."""
     which: Literal["ema", "raw"] = "ema"
     """The averaged weights of a run, or the raw ones."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"

@@ -125,6 +125,18 @@ def test_refusals(runs: dict[str, Run], tmp_path: Path) -> None:
         zerosum.load(wide)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(runs: dict[str, Run], tmp_path: Path, value: float) -> None:
+    tensors, header = files.read_tensors(runs["modern"].snapshots()[-1])
+    name = next(name for name in tensors if name.startswith("raw.") and name.endswith("weight"))
+    broken = tensors[name].clone()
+    broken.view(-1)[3] = value
+    bad = files.write_tensors(tmp_path / "bad.safetensors", {**tensors, name: broken}, header)
+    with pytest.raises(UserError, match=r"The raw weights in .*bad.safetensors are not finite"):
+        zerosum.load(bad, weights="raw")
+    assert torch.isfinite(zerosum.load(bad).sample(1)).all()
+
+
 def test_the_command_writes_a_sheet(runs: dict[str, Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sheet = tmp_path / "grid.png"
     assert main(["sample", str(runs["modern"].folder), "--seeds", "0-11", "-o", str(sheet), "--label", "1"]) == 0

@@ -17,10 +17,11 @@ from zerosum.data.readers.download import IDX
 from zerosum.data.readers.stacked import NAME, chosen, stacked
 from zerosum.data.survey import survey
 from zerosum.errors import UserError
-from zerosum.evaluate import evaluate, table
+from zerosum.evaluate import evaluate
 from zerosum.metrics import classifier
 from zerosum.metrics.detectors import own
 from zerosum.metrics.detectors.colours import LEAST, of_colours
+from zerosum.metrics.value import line
 
 COUNT = 26_000
 FLOOR = 999 / (2 * COUNT)
@@ -80,11 +81,11 @@ def test_a_perfect_generator_has_all_modes_and_the_divergence_of_chance(root, tm
     assert divergence.baseline == pytest.approx(FLOOR) == pytest.approx(0.0192, abs=5e-5)
     assert modes.accuracy == 1
     assert modes.detector.startswith("classifier-mnist-long@")
-    assert said == ["classifier-mnist-long: names 100.00% of the held-out pictures rightly."]
-    lines = table([modes, divergence])
+    assert "classifier-mnist-long: names 100.00% of the held-out pictures rightly." in said
+    lines = [line(modes), line(divergence)]
     assert "a perfect generator: 1000 " in lines[0]
     assert "a perfect generator: 0.01921 " in lines[1]
-    assert all("100.00% right" in line and modes.detector in line for line in lines)
+    assert all("100.00% right" in text and modes.detector in text for text in lines)
     assert divergence.record()["baseline"] == pytest.approx(FLOOR)
     # the classifier was right everywhere, so that the modes are those of the labels
     labels = find("mnist", root).labels[chosen(find("mnist", root), COUNT, "train")] @ [100, 10, 1]
@@ -146,7 +147,8 @@ def test_a_poor_classifier_is_said(root, tmp_path, monkeypatch):
     monkeypatch.setattr(classifier, "_PASSES", 0)
     said = []
     measured(root, tmp_path, pictures_of(root, np.zeros(COUNT, np.int64)), say=said.append)
-    assert said[0].endswith(f"published numbers have at least {LEAST:.1%}: some modes may be mistakes.")
+    told = next(text for text in said if text.startswith("classifier-"))
+    assert told.endswith(f"published numbers have at least {LEAST:.1%}: some modes may be mistakes.")
 
 
 def test_what_has_no_modes_to_count(root, tmp_path, labelled_data):

@@ -55,6 +55,15 @@ def test_other_channels_are_refused(trained):
         trained.look(some()[:, :1])
 
 
+def test_what_it_says_is_what_the_classifier_says(trained, cache):
+    """Features and logits of the detector are those of the network that was trained."""
+    net = own.own_classifier(squares(), cache).net
+    x = some().float() / 255
+    seen = trained.look(some())
+    torch.testing.assert_close(seen.logits, net(x))
+    torch.testing.assert_close(seen.features, net.judge(x).features)
+
+
 def test_features_do_not_depend_on_the_batch(trained):
     whole, apart = trained.look(some()), dataclasses.replace(trained, block=2).look(some())
     for one, other in zip(whole[:2], apart[:2], strict=True):

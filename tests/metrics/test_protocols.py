@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,10 +12,12 @@ import torch
 from zerosum.data.pictures import Pictures
 from zerosum.errors import UserError
 from zerosum.metrics import classifier
+from zerosum.metrics import sides as sides_room
 from zerosum.metrics.detectors.detector import Detector, Seen
 from zerosum.metrics.looking import Looked, look_at
-from zerosum.metrics.protocols import CATALOGUE
-from zerosum.metrics.samples import Samples, of_pictures
+from zerosum.metrics.neighbours import neighbour_measures
+from zerosum.metrics.protocols import CATALOGUE, smaller
+from zerosum.metrics.samples import Block, Samples, of_pictures
 from zerosum.metrics.sides import Sides
 
 COUNT = 240
@@ -51,7 +54,8 @@ def apart(a, b):
 
 def looked(protocol, pixels, labels=None):
     detector = None if protocol.detector in ("pixels", "lpips", "student") else DETECTOR
-    return look_at(iter(np.array_split(pixels, 3)), detector, protocol.wants, labels, (16, 16))
+    parts = [None] * 3 if labels is None else torch.tensor_split(labels, 3)
+    return look_at(map(Block, np.array_split(pixels, 3), parts), detector, protocol.wants, (16, 16))
 
 
 def walked(protocol, pixels):
@@ -128,20 +132,127 @@ def test_worse_pictures_get_worse_numbers(name):
         assert collapsed[metric] > good[metric], metric
 
 
+K, M = 1_000, frozenset({"moments"})
+FEATURES, PIXELS = frozenset({"features"}), frozenset({"pixels"})
+TABLE = {  # what looks, samples, part, real pictures (None: all), the fewest of them, of the other part, what is kept
+    "fid50k_full": ("inception", 50 * K, "full", None, 100, 0, M),
+    "fid10k_test": ("inception", 10 * K, "held-out", 10 * K, 10 * K, 0, M),
+    "kid50k_full": ("inception", 50 * K, "full", None, 1 * K, 0, FEATURES),
+    "is50k": ("inception", 50 * K, "train", 0, 0, 0, frozenset({"logits"})),
+    "pr50k3_inception": ("inception", 50 * K, "train", 50 * K, 50 * K, 0, FEATURES),
+    "dc10k": ("inception", 10 * K, "train", 10 * K, 10 * K, 0, FEATURES),
+    "sfid50k": ("inception", 50 * K, "full", None, 100, 0, frozenset({"spatial"})),
+    "fd_dinov2_50k": ("dinov2", 50 * K, "full", None, 100, 0, M),
+    "cmmd10k": ("clip", 10 * K, "train", 10 * K, 10 * K, 0, FEATURES),
+    "ppl2_wend": ("lpips", 50 * K, "train", 0, 0, 0, frozenset({"distances"})),
+    "ppl2_zend": ("lpips", 50 * K, "train", 0, 0, 0, frozenset({"distances"})),
+    "lpips1k": ("lpips", K, "train", K, K, 0, PIXELS),
+    "class_lpips1k": ("lpips", K, "train", K, K, 0, PIXELS),
+    "swd16k": ("pixels", 16_384, "train", 16_384, 16_384, 0, PIXELS),
+    "swd2k": ("pixels", 2_048, "train", 2_048, 2_048, 0, PIXELS),
+    "msssim1k": ("pixels", K, "train", K, K, 0, PIXELS),
+    "modes26k": ("stacked", 26 * K, "train", 0, 0, 0, frozenset({"names"})),
+    "classes10k": ("classifier", 10 * K, "train", 0, 0, 0, frozenset({"names"})),
+    "cas10k": ("student", 10 * K, "held-out", None, 100, 10 * K, frozenset({"views"})),
+    "cas1k": ("student", K, "held-out", None, 100, K, frozenset({"views"})),
+    "fd_classifier10k": ("classifier", 10 * K, "train", None, 100, 0, M),
+    "class_fd10k": ("classifier", 10 * K, "train", None, 100, 0, FEATURES),
+    "fd_random10k": ("random", 10 * K, "train", None, 100, 0, M),
+    "kd_random2k": ("random", 2 * K, "train", 2 * K, K, 0, FEATURES),
+    "prdc1k_classifier": ("classifier", K, "held-out", K, K, 0, FEATURES),
+    "prdc1k_random": ("random", K, "held-out", K, K, 0, FEATURES),
+    "prdc100_classifier": ("classifier", 100, "held-out", 100, 100, 0, FEATURES),
+    "prdc100_random": ("random", 100, "held-out", 100, 100, 0, FEATURES),
+    "copies2k_classifier": ("classifier", 2 * K, "train", 10 * K, 2 * K, 2 * K, FEATURES),
+    "copies2k_random": ("random", 2 * K, "train", 10 * K, 2 * K, 2 * K, FEATURES),
+}
+
+
+def test_the_catalogue_is_this():
+    """A change of a protocol under the same name would make old and new values look comparable."""
+    assert {
+        name: (p.detector, p.fake, p.part, p.real, p.needs, p.other, p.wants) for name, p in CATALOGUE.items()
+    } == TABLE
+
+
+def test_counts_are_equal_where_a_metric_needs_that():
+    for name in ("swd16k", "swd2k", "prdc1k_random", "prdc100_random", "dc10k", "pr50k3_inception", "cmmd10k"):
+        assert CATALOGUE[name].real == CATALOGUE[name].fake == CATALOGUE[name].needs
+    for name in ("copies2k_random", "cas10k"):
+        assert CATALOGUE[name].other == CATALOGUE[name].fake
+
+
+@pytest.mark.parametrize(("name", "k"), [("pr50k3_inception", 3), ("dc10k", 5), ("prdc1k_random", 5)])
+def test_neighbours_are_counted_as_the_name_says(name, k):
+    generator = torch.Generator().manual_seed(1)
+    real, fake = (torch.randn(60, 3, generator=generator) + shift for shift in (0, 0.5))
+    found = CATALOGUE[name].compute(Sides(told("features", real), told("features", fake)))
+    wanted = neighbour_measures(real=real, fake=fake, k=k)._asdict()
+    assert found == {metric: wanted[metric] for metric in found}
+    assert found != {m: neighbour_measures(real=real, fake=fake, k=8 - k)._asdict()[m] for m in found}
+
+
+def test_copies_are_told_from_their_originals():
+    """Fakes that are training pictures are copies; the same comparison with held-out ones says nothing of the kind."""
+    generator = torch.Generator().manual_seed(0)
+    train, held_out = (torch.randn(200, 4, generator=generator) for _ in range(2))
+    near = train + 1e-3 * torch.randn(200, 4, generator=generator)
+    sides = Sides(told("features", train), told("features", near), told("features", held_out))
+    compute = CATALOGUE["copies2k_random"].compute
+    assert compute(sides)["copying"] < -3
+    swapped = sides._replace(real=sides.other, other=sides.real)
+    assert compute(swapped)["copying"] > -1.5
+
+
+def test_pairs_are_a_thousand(monkeypatch):
+    asked = []
+    monkeypatch.setattr(sides_room, "ms_ssim_diversity", lambda pictures, pairs: asked.append(pairs) or 0.5)
+    protocol = CATALOGUE["msssim1k"]
+    protocol.compute(Sides(Looked(protocol.wants), looked(protocol, noise(9, 1))))
+    assert asked == [1000]
+
+
+def test_small_blocks_are_looked_at_together():
+    """The same pictures and labels, 256 at a time or until the size changes."""
+    counts = []
+
+    def counting(pictures):
+        counts.append(len(pictures))
+        return see(pictures)
+
+    detector = dataclasses.replace(DETECTOR, see=counting, block=1000)
+    pixels = noise(600, 0)
+    blocks = [Block(part, torch.arange(len(part))) for part in np.split(pixels, range(16, 600, 16))]
+    told = []
+    found = look_at(
+        iter([*blocks, Block(pixels[:5, :, :8], torch.zeros(5).long())]), detector, FEATURES, None, told.append
+    )
+    assert counts == [256, 256, 88, 5]
+    assert told == [256, 512, 600, 605]
+    torch.testing.assert_close(found.features()[:600], see(torch.from_numpy(pixels)).features)
+    assert found.labels()[:17].tolist() == [*range(16), 0]
+
+
+def test_a_smaller_protocol_is_named():
+    assert smaller(CATALOGUE["prdc1k_random"], 180) == "take prdc100_random, which needs 100"
+    assert smaller(CATALOGUE["swd16k"], 3000) == "take swd2k, which needs 2,048"
+    assert smaller(CATALOGUE["fd_random10k"], 12).startswith("take a smaller protocol")
+
+
 def test_names_say_what_is_done():
     for name, protocol in CATALOGUE.items():
         digits = "".join(letter for letter in name.split("_")[0] if letter.isdigit() or letter == "k")
         if name.startswith(("fid", "kid")):
             assert protocol.detector == "inception"
-        if "k" in digits and digits.strip("k").isdigit() and name != "pr50k3_full":
+        if "k" in digits and digits.strip("k").isdigit() and name != "pr50k3_inception":
             thousands = int(digits.strip("k"))
             assert protocol.fake in (thousands * 1000, thousands * 1024)
-        assert ("full" not in name) or protocol.part == "train"
+        assert ("full" not in name) or protocol.part == "full"
         assert ("test" not in name) or protocol.part == "held-out"
 
 
 def test_moments_do_not_keep_features():
-    found = look_at(iter([noise(50, 0)] * 4), DETECTOR, frozenset({"moments"}))
+    found = look_at(map(Block, [noise(50, 0)] * 4), DETECTOR, frozenset({"moments"}))
     assert found.count == 200
     assert found.kept == {}
     assert found.gaussian().count == 200
@@ -150,7 +261,7 @@ def test_moments_do_not_keep_features():
 def test_blocks_of_any_size_are_the_same():
     pixels = noise(100, 0)
     whole, parts = (
-        look_at(iter(blocks), DETECTOR, frozenset({"features", "moments", "spatial"}))
+        look_at(map(Block, blocks), DETECTOR, frozenset({"features", "moments", "spatial"}))
         for blocks in ([pixels], np.array_split(pixels, 7))
     )
     assert torch.equal(whole.features(), parts.features())
@@ -161,17 +272,18 @@ def test_blocks_of_any_size_are_the_same():
 def test_samples_of_pictures():
     rows = np.arange(30)
     pictures = Pictures("x", noise(30, 0), rows % 3, ("a", "b", "c"), rows[5:], rows[:5], (16, 16), "identity")
-    samples = of_pictures(pictures, "train")
+    samples = of_pictures(pictures, rows[5:], "training pictures of x")
     assert samples.count == 25
-    np.testing.assert_array_equal(np.concatenate(list(samples.pixels(3, 10))), pictures.pixels[8:18])
-    assert samples.labels(3, 10).tolist() == (rows[8:18] % 3).tolist()
+    ((pixels, labels),) = samples.blocks(3, 10)
+    np.testing.assert_array_equal(pixels, pictures.pixels[8:18])
+    assert labels.tolist() == (rows[8:18] % 3).tolist()
     samples.need(25, "p")
     with pytest.raises(UserError, match="p needs 26 pictures, and training pictures of x has 25"):
         samples.need(26, "p")
 
 
 def test_a_stream_without_end_is_never_short():
-    endless = Samples("g", None, lambda start, count: iter(()), lambda start, count: None)
+    endless = Samples("g", None, lambda start, count: iter(()))
     endless.need(10**9, "p")
 
 
@@ -196,12 +308,3 @@ def test_an_inception_score_does_not_depend_on_the_order_of_a_folder():
     logits = 100 * torch.eye(10).repeat_interleave(50, dim=0)
     found = CATALOGUE["is50k"].compute(Sides(Looked(frozenset()), told("logits", logits)))
     assert found["inception_score"] > 8
-
-
-def test_copies_are_sought_among_samples_of_all_classes():
-    """A folder sorted by class: its first half has no copies, all of it has."""
-    generator = torch.Generator().manual_seed(0)
-    train, held_out, fresh = (torch.randn(200, 4, generator=generator) for _ in range(3))
-    fake = torch.cat([fresh, train])
-    sides = Sides(told("features", train), told("features", fake), told("features", held_out))
-    assert CATALOGUE["copies2k_random"].compute(sides)["copying"] < -3

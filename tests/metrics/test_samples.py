@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,12 +11,13 @@ import torch
 from torch import nn
 
 from zerosum.data.pictures import Pictures
-from zerosum.data.source import from_array
+from zerosum.data.source import Source, Unreadable, from_array
 from zerosum.data.survey import survey
 from zerosum.errors import UserError
 from zerosum.metrics.detectors import detector
 from zerosum.metrics.paths import path_length_of, step_distances
-from zerosum.metrics.samples import of_generator, of_pictures, of_source
+from zerosum.metrics.reals import Loose, Reals
+from zerosum.metrics.samples import in_colour, of_generator, of_pictures, of_source
 from zerosum.networks.latent import Latent
 
 SIDE = 4
@@ -50,6 +52,7 @@ class Curved(Linear):
 class Stub:
     def __init__(self, net, distribution="uniform", classes=()):
         self.net, self.latent, self.classes = net, Latent(6, distribution), classes
+        self.size = (3, SIDE, SIDE)
 
     device = torch.device("cpu")
 
@@ -128,11 +131,11 @@ def test_a_step_does_not_depend_on_its_company():
 def test_output_that_is_not_finite_is_refused(value):
     stub = Stub(Linear(6))
     samples = of_generator(stub, "runs/7", "raw")
-    list(samples.pixels(0, 3))
+    list(samples.blocks(0, 3))
     stub.net.matrix.data[2, 5] = value
     expected = r"The generator of runs/7 makes pictures that are not finite \(raw weights\)"
     with pytest.raises(UserError, match=expected):
-        list(samples.pixels(0, 3))
+        list(samples.blocks(0, 3))
     with pytest.raises(UserError, match=expected):
         list(samples.steps("z", 0, 3, 1e-4))
 
@@ -162,25 +165,109 @@ def sorted_pictures(count=600):
     return Pictures("x", pixels, labels, tuple("abcdef"), np.arange(count), np.arange(0), (SIDE, SIDE), "identity")
 
 
+def seen(samples, start, count):
+    """First pixels and labels of a stretch."""
+    pixels, labels = zip(*samples.blocks(start, count), strict=True)
+    return np.concatenate(pixels)[:, 0, 0, 0].tolist(), torch.cat(labels)
+
+
 def test_some_of_a_sorted_set_have_all_its_classes():
-    samples = of_pictures(sorted_pictures(), "train", 120)
-    labels = samples.labels(0, 120)
-    assert samples.count == 120
+    rows = np.arange(600)
+    samples = of_pictures(sorted_pictures(), rows, "x", 120)
+    pixels, labels = seen(samples, 0, 120)
+    assert samples.count == len(labels) == 120
     assert 10 <= labels.bincount(minlength=6).min() <= labels.bincount(minlength=6).max() <= 30
-    pixels = np.concatenate(list(samples.pixels(0, 120)))
-    assert pixels[:, 0, 0, 0].tolist() == labels.tolist()
-    assert of_pictures(sorted_pictures(), "train", 120).labels(0, 120).tolist() == labels.tolist()
-    whole = of_pictures(sorted_pictures(), "train", 600)
-    assert whole.labels(0, 600).tolist() == sorted_pictures().labels.tolist()
+    assert pixels == labels.tolist()
+    assert seen(of_pictures(sorted_pictures(), rows, "x", 120), 0, 120)[0] == pixels
+    whole = of_pictures(sorted_pictures(), rows, "x", 600)
+    assert seen(whole, 0, 600)[1].tolist() == sorted_pictures().labels.tolist()
 
 
 def test_samples_from_a_sorted_file_have_all_its_classes_and_draws_share_none():
     pictures = sorted_pictures()
     source = from_array("x", pictures.pixels[:, 0], pictures.labels)
-    samples = of_source(source, survey(source))
-    parts = [samples.labels(start, 200) for start in (0, 200, 400)]
-    assert torch.cat(parts).bincount().tolist() == [100] * 6
-    for start, labels in zip((0, 200, 400), parts, strict=True):
+    samples = of_source(source, np.arange(600), 1)
+    found = [seen(samples, start, 200) for start in (0, 200, 400)]
+    assert torch.cat([labels for _, labels in found]).bincount().tolist() == [100] * 6
+    for pixels, labels in found:
         assert labels.bincount(minlength=6).min() >= 15
-        pixels = np.concatenate(list(samples.pixels(start, 200)))
-        assert pixels[:, 0, 0, 0].tolist() == labels.tolist()
+        assert pixels == labels.tolist()
+
+
+def numbered(count, broken=()):
+    """A source whose picture n is of colour n and class n; those that are ``broken`` cannot be decoded."""
+
+    def read(index):
+        if index in broken:
+            raise Unreadable("it is cut off")
+        return np.full((SIDE, SIDE, 1), index, np.uint8)
+
+    return Source("x", count, read, labels=np.arange(count), classes=tuple(map(str, range(count))))
+
+
+def test_another_picture_takes_the_place_of_one_that_cannot_be_read():
+    """Draws still share none, labels stay with their pictures, and what was left out is known by name."""
+    samples = of_source(numbered(100, broken={3, 50, 51}), np.arange(100), 1)
+    one, two = (seen(samples, start, 40) for start in (0, 40))
+    assert len({*one[0], *two[0]}) == 80
+    for pixels, labels in (one, two):
+        assert pixels == labels.tolist()
+    rest = seen(samples, 80, 40)[0]
+    assert sorted([*one[0], *two[0], *rest]) == [index for index in range(100) if index not in (3, 50, 51)]
+    assert samples.lost == {f"picture {index}": "it is cut off" for index in (3, 50, 51)}
+
+
+def test_grey_becomes_colour():
+    samples = in_colour(of_source(numbered(5), np.arange(5), 1, (SIDE, SIDE)))
+    assert samples.size == (3, SIDE, SIDE)
+    (pixels, labels), *_ = samples.blocks(0, 5)
+    assert pixels.shape == (5, 3, SIDE, SIDE)
+    assert (pixels == labels.numpy()[:, None, None, None]).all()
+
+
+def test_transparency_is_laid_on_white():
+    """Half clear black is grey, wholly clear is white whatever its colour; by hand."""
+    pixels = np.array([[[0, 0, 0, 128], [10, 20, 30, 0]], [[10, 20, 30, 255], [255, 0, 0, 51]]], np.uint8)
+    samples = of_source(Source("x", 1, lambda index: pixels), np.arange(1), 3)
+    ((found, _),) = samples.blocks(0, 1)
+    wanted = [[[127, 127, 127], [255, 255, 255]], [[10, 20, 30], [255, 204, 204]]]
+    np.testing.assert_array_equal(found[0].transpose(1, 2, 0), wanted)
+
+
+def test_labels_of_a_draw_are_those_of_its_pictures():
+    """Picture n of a generator has the label of seed n, in the second draw too, block by block."""
+    stub = Stub(Linear(6), classes=("a", "b", "c"))
+    stub.pixels = lambda seeds: (np.zeros((len(seeds[part : part + 16]), 3, 4, 4), np.uint8) for part in (0, 16, 32))
+    labels = torch.cat([labels for _, labels in of_generator(stub, "g", "ema").blocks(40, 40)])
+    assert labels.tolist() == [seed % 3 for seed in range(40, 80)]
+
+
+def real(tested=False):
+    rows = np.arange(600)
+    pictures = dataclasses.replace(sorted_pictures(), train=rows[60:], held_out=rows[:60])
+    return Reals("x", lambda: pictures, tested)
+
+
+def test_full_is_everything_but_a_test_part():
+    assert real().part("full") == "all"
+    assert real(tested=True).part("full") == "train"
+    assert [real().count(part, True) for part in ("all", "train", "held-out")] == [600, 540, 60]
+    assert real().samples("all", None, True).count == 600
+
+
+def test_pictures_of_several_sizes_keep_their_size_and_their_split():
+    pixels = [np.full((8 + index % 2, 8, 1), index, np.uint8) for index in range(200)]
+    source = Source("x", 200, pixels.__getitem__, labels=np.arange(200) % 2, classes=("a", "b"))
+    found = survey(source)
+
+    def never():
+        raise AssertionError("nothing is prepared for a detector")
+
+    reals = Reals("x", never, loose=Loose(source, found, 3))
+    assert [reals.count(part, False) for part in ("all", "train", "held-out")] == [200, 180, 20]
+    samples = reals.samples("held-out", None, False)
+    blocks = list(samples.blocks(0, samples.count))
+    assert {block.pixels.shape[1:] for block in blocks} == {(3, 8, 8), (3, 9, 8)}
+    assert sum(len(block.pixels) for block in blocks) == 20
+    other = Reals("x", never, loose=Loose(source, found, 1))
+    assert len({reals.identity(False), other.identity(False)}) == 2

@@ -16,7 +16,7 @@ from torch import nn
 
 from zerosum.errors import Stopped, UserError
 from zerosum.metrics.detectors import weights
-from zerosum.metrics.detectors.weights import Published, download, fill, obtain, read
+from zerosum.metrics.detectors.weights import Published, download, fill, fits, obtain, read
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.tensor([1.0, 2.0])}
 
@@ -278,3 +278,39 @@ def test_wrong_contents_are_named():
 def test_weights_that_are_not_finite_are_refused():
     with pytest.raises(UserError, match="bias holds values that are not finite"):
         fill(empty(), {**STATE, "bias": torch.tensor([1.0, float("nan")])}, published())
+
+
+def test_a_file_whose_name_promises_a_hash_must_have_it(tmp_path):
+    """Names of published files end in the first digits of their SHA-256."""
+    torch.save(STATE, tmp_path / "plain.pth")
+    digits = sha256(tmp_path / "plain.pth")[:8]
+    (tmp_path / f"net-{digits}.pth").write_bytes((tmp_path / "plain.pth").read_bytes())
+    (tmp_path / "net-12345678.pth").write_bytes((tmp_path / "plain.pth").read_bytes())
+    the_same(obtain(published(), tmp_path / "cache", tmp_path / f"net-{digits}.pth").tensors)
+    with pytest.raises(UserError, match=r"net-12345678.pth is not the file of that name: its SHA-256 .* 12345678"):
+        obtain(published(), tmp_path / "cache", tmp_path / "net-12345678.pth")
+
+
+def test_the_first_use_is_said_once(tmp_path):
+    """With the whole hash, and that it is not the published file where its hash shows that."""
+    torch.save(STATE, tmp_path / "mine.pth")
+    told = []
+    for _ in range(2):
+        obtain(published(file="net-12345678.pth"), tmp_path / "cache", tmp_path / "mine.pth", say=told.append)
+    assert len(told) == 1
+    assert sha256(tmp_path / "mine.pth") in told[0]
+    assert "(not net-12345678.pth, whose hash is another)" in told[0]
+
+
+def test_pins_that_cannot_be_written_cost_a_sentence(tmp_path):
+    torch.save(STATE, tmp_path / "mine.pth")
+    told = []
+    the_same(obtain(published(), tmp_path / "mine.pth" / "cache", tmp_path / "mine.pth", say=told.append).tensors)
+    assert "the hash is not noted" in told[1]
+
+
+def test_networks_are_told_by_names_and_shapes():
+    assert fits(nn.Linear(3, 2), STATE)
+    assert fits(nn.Linear(3, 2), {**STATE, "more": torch.zeros(1)})
+    assert not fits(nn.Linear(2, 3), STATE)
+    assert not fits(nn.Linear(3, 2), {"weight": STATE["weight"]})

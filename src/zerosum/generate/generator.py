@@ -108,7 +108,8 @@ def load(source: str | Path | Run, *, weights: Literal["ema", "raw"] = "ema", de
     """The generator of a run (its newest snapshot) or of a snapshot file. Nothing in the file is executed.
 
     Raises:
-        UserError: no such run or file, a run without snapshots, a damaged file, a network that zerosum does not know.
+        UserError: no such run or file, a run without snapshots, a damaged file, a network that zerosum does not know,
+            weights that are not finite.
     """
     path = source.folder if isinstance(source, Run) else Path(source)
     if path.is_dir():
@@ -131,6 +132,12 @@ def load(source: str | Path | Run, *, weights: Literal["ema", "raw"] = "ema", de
         net.load_state_dict(own)
     except RuntimeError as error:
         raise UserError(f"{path} does not fit its own description: {str(error).splitlines()[-1].strip()}") from None
+    broken = [name for name, tensor in own.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if broken:
+        raise UserError(
+            f"The {weights} weights in {path} are not finite ({broken[0]}{', ...' if len(broken) > 1 else ''}): the "
+            "run has diverged, take an earlier file of its snapshots/."
+        )
     return Generator(channels_last(net), header)
 
 

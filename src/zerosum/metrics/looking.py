@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from zerosum.data.source import Bytes
 from zerosum.metrics.detectors.detector import Detector
 from zerosum.metrics.detectors.own import shrunk
 from zerosum.metrics.frechet import Gaussian, Moments, moments_of
 from zerosum.metrics.resize import Size
+from zerosum.metrics.samples import BLOCK, Block
 
 Kind = Literal["features", "spatial"]
+_BYTES = 2**26
 
 
 @dataclass
@@ -31,7 +33,6 @@ class Looked:
     count: int = 0
     moments: dict[str, Moments] = field(default_factory=dict)
     kept: dict[str, list[Tensor]] = field(default_factory=dict)
-    labels: Tensor | None = None
     size: Size | None = None
     classes: int = 0
 
@@ -42,6 +43,10 @@ class Looked:
     def logits(self) -> Tensor:
         """(N, classes)."""
         return torch.cat(self.kept["logits"])
+
+    def labels(self) -> Tensor:
+        """(N,) int64."""
+        return torch.cat(self.kept["labels"])
 
     def names(self) -> Tensor:
         """The likeliest class of each picture, (N,) int64."""
@@ -77,9 +82,11 @@ class Looked:
     def _keep(self, kind: str, values: Tensor) -> None:
         self.kept.setdefault(kind, []).append(values)
 
-    def add(self, pixels: Tensor, detector: Detector | None) -> None:
+    def add(self, pixels: Tensor, labels: Tensor | None, detector: Detector | None) -> None:
         """Look at a block of pictures."""
         self.count += len(pixels)
+        if labels is not None:
+            self._keep("labels", labels)
         if "pixels" in self.wants:
             self._keep("pixels", pixels)
         if "views" in self.wants and self.size is not None:
@@ -106,14 +113,42 @@ class Looked:
 
 
 def look_at(
-    blocks: Iterator[Bytes],
+    blocks: Iterator[Block],
     detector: Detector | None,
     wants: frozenset[str],
-    labels: Tensor | None = None,
     size: Size | None = None,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> Looked:
-    """Look at a stream, block by block; only what is wanted is kept, so memory is bounded by it."""
-    looked = Looked(wants, labels=labels, size=size)
-    for block in blocks:
-        looked.add(torch.from_numpy(block), detector)
+    """Look at a stream; only what is wanted is kept, so memory is bounded by it.
+
+    Small blocks are looked at together: a detector is quicker with many, and moments are merged less often.
+
+    Args:
+        size: (height, width) of what is kept as views.
+        progress: is told how many pictures are done.
+    """
+    looked = Looked(wants, size=size)
+    for pixels, labels in _together(blocks):
+        looked.add(torch.from_numpy(pixels), labels, detector)
+        progress(looked.count)
     return looked
+
+
+def _together(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same pictures in blocks of ``BLOCK`` or more, of fewer where the sizes change or a block is large."""
+    waiting: list[Block] = []
+    for block in blocks:
+        if waiting and waiting[0].pixels.shape[1:] != block.pixels.shape[1:]:
+            yield _joined(waiting)
+            waiting = []
+        waiting.append(block)
+        if sum(len(own.pixels) for own in waiting) >= BLOCK or sum(own.pixels.nbytes for own in waiting) >= _BYTES:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(blocks: list[Block]) -> Block:
+    labels = [block.labels for block in blocks if block.labels is not None]
+    return Block(np.concatenate([block.pixels for block in blocks]), torch.cat(labels) if labels else None)

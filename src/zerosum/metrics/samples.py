@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from zerosum import streams
 from zerosum.data.decode import decode
-from zerosum.data.pictures import Part, Pictures
+from zerosum.data.pictures import Pictures
 from zerosum.data.source import Bytes, Labels, Source, Unreadable
 from zerosum.data.streamed import Streamed
-from zerosum.data.survey import Survey
 from zerosum.errors import UserError
 from zerosum.metrics.detectors.detector import exactly
 from zerosum.metrics.paths import sphere, straight
@@ -24,10 +23,17 @@ BLOCK = 256  # pictures of a data set that are looked at together
 PAIRS = 16  # steps through a latent space that are made together
 SEED = 20140610  # of what is drawn where not all pictures are taken
 
-PARTS: dict[Part, str] = {"train": "training", "held-out": "held-out"}
-
 Space = Literal["z", "w"]
 Step = tuple[Tensor, Tensor]
+Shaped = tuple[int, int, int]
+"""(channels, height, width)."""
+
+
+class Block(NamedTuple):
+    """Pictures uint8 (n, C, H, W) of one size, and their labels (n,) int64 where they have some."""
+
+    pixels: Bytes
+    labels: Tensor | None = None
 
 
 class Samples(NamedTuple):
@@ -36,9 +42,10 @@ class Samples(NamedTuple):
     Attributes:
         name: for tables.
         count: how many there are; None: as many as wanted.
-        pixels: (start, count) -> blocks of uint8 (n, C, H, W), each block of one size.
-        labels: (start, count) -> (count,) int64, or None where there are none.
+        blocks: (start, count) -> the pictures at these positions, in any order.
         classes: names of the classes, empty without labels.
+        size: of every picture; None where there are several.
+        lost: pictures that turned out to be unreadable so far, and why; others were taken in their place.
         spaces: latent spaces of a generator, none of mere pictures.
         steps: (space, start, count, epsilon) -> for each block of random ways through a latent space the pictures at
             their start and at ``epsilon`` of the way, both float (n, C, H, W) in [-1, 1].
@@ -47,9 +54,10 @@ class Samples(NamedTuple):
 
     name: str
     count: int | None
-    pixels: Callable[[int, int], Iterator[Bytes]]
-    labels: Callable[[int, int], Tensor | None]
+    blocks: Callable[[int, int], Iterator[Block]]
     classes: tuple[str, ...] = ()
+    size: Shaped | None = None
+    lost: Mapping[str, str] = {}
     spaces: tuple[Space, ...] = ()
     steps: Callable[[Space, int, int, float], Iterator[Step]] | None = None
     weights: str | None = None
@@ -67,12 +75,24 @@ class Samples(NamedTuple):
             )
 
 
+def in_colour(samples: Samples) -> Samples:
+    """The same with grey pictures repeated to three channels."""
+
+    def blocks(start: int, count: int) -> Iterator[Block]:
+        for pixels, labels in samples.blocks(start, count):
+            yield Block(np.repeat(pixels, 3, axis=1) if pixels.shape[1] == 1 else pixels, labels)
+
+    size = None if samples.size is None else (max(samples.size[0], 3), *samples.size[1:])
+    return samples._replace(blocks=blocks, size=size)
+
+
 class Makes(Protocol):
     """A generator, as far as it matters here (``zerosum.generate`` comes after this room)."""
 
     net: nn.Module
     latent: Latent
     classes: tuple[str, ...]
+    size: Shaped
 
     @property
     def device(self) -> torch.device: ...
@@ -109,18 +129,18 @@ def of_generator(generator: Makes, name: str, weights: str) -> Samples:
 
     generator.net.register_forward_hook(check)  # in bytes a NaN is black and no longer seen
 
-    def pixels(start: int, count: int) -> Iterator[Bytes]:
-        return generator.pixels(range(start, start + count))
-
-    def labels(start: int, count: int) -> Tensor | None:
-        return generator.labels(range(start, start + count))
+    def blocks(start: int, count: int) -> Iterator[Block]:
+        first = start
+        for pixels in generator.pixels(range(start, start + count)):
+            yield Block(pixels, generator.labels(range(first, first + len(pixels))))
+            first += len(pixels)
 
     def steps(space: Space, start: int, count: int, epsilon: float) -> Iterator[Step]:
         for first in range(start, start + count, PAIRS):
             yield _steps(generator, space, first, min(PAIRS, start + count - first), epsilon)
 
     spaces: tuple[Space, ...] = ("z",) if _styled(generator.net) is None else ("z", "w")
-    return Samples(name, None, pixels, labels, generator.classes, spaces, steps, weights)
+    return Samples(name, None, blocks, generator.classes, generator.size, {}, spaces, steps, weights)
 
 
 @torch.no_grad()
@@ -150,61 +170,75 @@ def _styled(net: nn.Module) -> Styled | None:
     return cast("Styled", net) if has else None
 
 
-def of_pictures(pictures: Pictures, part: Part, most: int | None = None) -> Samples:
-    """The pictures of one part in its order, or ``most`` of them drawn at random: data may be sorted by class.
+def of_pictures(pictures: Pictures, rows: Labels, name: str, most: int | None = None) -> Samples:
+    """Prepared pictures in the order of ``rows``, or ``most`` of them drawn at random: data may be sorted by class.
 
-    Of streamed pictures those that come first are taken.
+    Of tar shards those that come first are taken.
     """
-    rows = pictures.rows(part)
     if most is not None and most < len(rows):
-        rows = np.sort(rows)[:most] if isinstance(pictures.pixels, Streamed) else rows[_drawn(len(rows), part, most)]
+        pixels = pictures.pixels
+        in_turn = isinstance(pixels, Streamed) and pixels.source.blocks is not None
+        drawn = streams.permutation(SEED, "real pictures", 0, len(rows))[:most]
+        rows = np.sort(rows)[:most] if in_turn else rows[np.sort(drawn)]
 
-    def pixels(start: int, count: int) -> Iterator[Bytes]:
+    def blocks(start: int, count: int) -> Iterator[Block]:
         for first in range(start, min(start + count, len(rows)), BLOCK):
-            yield pictures.pixels[rows[first : min(first + BLOCK, start + count)]]
+            own = rows[first : min(first + BLOCK, start + count)]
+            labels = None if pictures.labels is None else torch.from_numpy(pictures.labels[own])
+            yield Block(pictures.pixels[own], labels)
 
-    def labels(start: int, count: int) -> Tensor | None:
-        own = pictures.labels
-        return None if own is None else torch.from_numpy(own[rows[start : start + count]])
-
-    return Samples(f"{PARTS[part]} pictures of {pictures.name}", len(rows), pixels, labels, pictures.classes)
-
-
-def _drawn(size: int, part: Part, count: int) -> Labels:
-    """``count`` of ``size`` places in ascending order, always the same."""
-    return np.sort(streams.permutation(SEED, f"real pictures, {part}", 0, size)[:count])
+    channels, height, width = pictures.pixels.shape[1:]
+    return Samples(name, len(rows), blocks, pictures.classes, (channels, height, width))
 
 
-def of_source(source: Source, seen: Survey) -> Samples:
+def of_source(
+    source: Source, rows: Labels, channels: int, size: tuple[int, int] | None = None, name: str | None = None
+) -> Samples:
     """Pictures as they are, whatever their sizes: a detector resizes each by itself. Transparency is laid on white.
 
-    Where not all are wanted they are drawn at random, without putting one back.
+    They are drawn at random among ``rows``, without putting one back. One that cannot be read is left out, and the next
+    one takes its place.
+
+    Args:
+        channels: 1 or 3; grey pictures are repeated where it is 3.
+        size: (width, height) of all of them, where they have one.
     """
-    drawn = seen.good[streams.permutation(SEED, "pictures", 0, len(seen.good))]
+    drawn = rows[streams.permutation(SEED, "pictures", 0, len(rows))]
+    lost: dict[int, str] = {}
+    named: dict[str, str] = {}
 
-    def chosen(start: int, count: int) -> Labels:
-        return np.sort(drawn[start : start + count])  # sources are quickest in ascending order
+    def pictures(start: int, count: int) -> Iterator[tuple[int, Bytes]]:
+        done = 0
+        while done < count:
+            left = drawn[~np.isin(drawn, list(lost))] if lost else drawn
+            wanted = left[start + done : start + count]
+            if not len(wanted):
+                return
+            for index in np.sort(wanted).tolist():  # sources are quickest in ascending order
+                try:
+                    picture = _plain(decode(source.read(index)), channels)
+                except Unreadable as error:
+                    lost[index] = named[source.called(index)] = str(error)
+                else:
+                    done += 1
+                    yield index, picture
 
-    channels = 1 if int(seen.channels.max()) == 1 else 3
+    def block(waiting: list[tuple[int, Bytes]]) -> Block:
+        labels = None if source.labels is None else torch.from_numpy(source.labels[[index for index, _ in waiting]])
+        return Block(np.stack([picture for _, picture in waiting]), labels)
 
-    def pixels(start: int, count: int) -> Iterator[Bytes]:
-        waiting: list[Bytes] = []
-        for index in chosen(start, count).tolist():
-            try:
-                picture = _plain(decode(source.read(index)), channels)
-            except Unreadable as error:
-                raise UserError(f"{source.called(index)} cannot be read ({error}): take it away.") from None
-            if waiting and (waiting[0].shape != picture.shape or len(waiting) == BLOCK):
-                yield np.stack(waiting)
+    def blocks(start: int, count: int) -> Iterator[Block]:
+        waiting: list[tuple[int, Bytes]] = []
+        for index, picture in pictures(start, count):
+            if waiting and (waiting[0][1].shape != picture.shape or len(waiting) == BLOCK):
+                yield block(waiting)
                 waiting = []
-            waiting.append(picture)
+            waiting.append((index, picture))
         if waiting:
-            yield np.stack(waiting)
+            yield block(waiting)
 
-    def labels(start: int, count: int) -> Tensor | None:
-        return None if source.labels is None else torch.from_numpy(source.labels[chosen(start, count)])
-
-    return Samples(source.name, len(drawn), pixels, labels, source.classes)
+    shaped = None if size is None else (channels, size[1], size[0])
+    return Samples(name or source.name, len(rows), blocks, source.classes, shaped, named)
 
 
 def _plain(picture: Bytes, channels: int) -> Bytes:

@@ -1,67 +1,40 @@
-"""One evaluation: samples against real pictures, by protocols, each detector and each look at the real ones once."""
+"""One evaluation: samples against real pictures, by protocols that share what they look at."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
-from zerosum import files
-from zerosum.data.pictures import Part, Pictures
-from zerosum.errors import UserError
+from zerosum import __version__, files
+from zerosum.data.telling import Progress, Say, silent
+from zerosum.errors import Stopped, UserError
 from zerosum.metrics.draws import interval
+from zerosum.metrics.fitness import by_name, check_each, check_reals, check_samples, rest_of
 from zerosum.metrics.frechet import Moments
 from zerosum.metrics.lookers import Looker, Lookers
 from zerosum.metrics.looking import Looked, look_at
 from zerosum.metrics.paths import EPSILON, step_distances
-from zerosum.metrics.protocols import Protocol
-from zerosum.metrics.samples import PARTS, Samples, of_pictures
+from zerosum.metrics.protocol import Protocol
+from zerosum.metrics.reals import WORDS, Reals, Taken, in_short
+from zerosum.metrics.samples import Samples
 from zerosum.metrics.sides import Sides, Values, shares_of
+from zerosum.metrics.value import Value
+
+FORMAT = 2  # of what is kept of real pictures: another one wherever pictures are brought to a detector in another way
 
 
-class Value(NamedTuple):
-    """One number with everything that it was made with.
+class Share(NamedTuple):
+    """Real pictures that protocols of one detector look at together."""
 
-    Attributes:
-        value: the mean over the draws.
-        low, high: ends of its 95 % interval over the draws; None for one draw.
-        baseline: what stands beside it, where the protocol has such a number.
-        beside: what that is, in words.
-        protocol: its name.
-        detector: name and first digits of the hash of the weights.
-        accuracy: of a detector that is a classifier trained here, on held-out pictures.
-        real, fake: how many pictures of either kind, in one draw.
-        draws: repetitions, each with samples of its own.
-        weights: "ema" or "raw" of a run, else "".
-        seconds: for all draws.
-    """
-
-    metric: str
-    value: float
-    low: float | None
-    high: float | None
-    baseline: float | None
-    beside: str
-    protocol: str
-    detector: str
-    resizer: str
-    accuracy: float | None
-    real: int
-    fake: int
-    draws: int
-    weights: str
-    seconds: float
-
-    def record(self) -> dict[str, object]:
-        """A line of metrics.jsonl."""
-        return {key: value for key, value in self._asdict().items() if value not in (None, "")}
+    part: Taken
+    most: int | None
 
 
 @dataclass
@@ -69,162 +42,227 @@ class Session:
     """Measures ``samples``.
 
     Attributes:
-        pictures: the real ones, prepared at the samples' size; not asked for where a protocol needs none.
         cache: folder for what was seen of real pictures.
+        say: is told of pictures that cannot be read, and of a cache that cannot be used.
+        progress: is told how many samples or real pictures are looked at.
     """
 
     samples: Samples
-    pictures: Callable[[], Pictures]
+    reals: Reals
     lookers: Lookers
     cache: Path
+    say: Say = silent
+    progress: Progress = silent
+    told: set[str] = field(default_factory=set)
 
-    def measure(self, protocol: Protocol, draws: int = 1) -> list[Value]:
-        """The values of one protocol.
+    def measure(self, protocols: Sequence[Protocol], draws: int = 1) -> Iterator[Value]:
+        """The values, each as soon as it is known. Protocols with the same detector and count look once.
 
         Raises:
             UserError: too few pictures, no labels or other classes where there must be some, no generator where there
-                must be one, weights that are not there.
+                must be one, weights that are not there. All but pictures that turn out to be unreadable is found out
+                before anything is measured.
         """
-        began = time.monotonic()
-        self._check(protocol, draws)
-        looker = self.lookers.of(protocol.detector)
-        found: dict[str, list[float]] = {}
-        baseline: Values = {}
-        real = Looked(protocol.wants)
-        try:
-            real = self._real(protocol, looker, protocol.part, protocol.real)
-            rest: Part = "held-out" if protocol.part == "train" else "train"
-            other = self._real(protocol, looker, rest, protocol.other) if protocol.other else None
-            for draw in range(draws):
-                fake = self._fake(protocol, looker, draw * protocol.fake)
-                sides = Sides(real, fake, other, *self._classes(protocol), looker.distance)
-                if protocol.baseline and not baseline:
-                    baseline = protocol.baseline(sides)
-                for metric, value in protocol.compute(sides).items():
-                    found.setdefault(metric, []).append(value)
-        except UserError:
-            raise
-        except ValueError as error:
-            raise UserError(f"{protocol.name} is not possible: {error}.") from None
-        seconds = round(time.monotonic() - began, 2)
-        return [
-            _value(protocol, looker, metric, values, baseline.get(metric))._replace(
-                real=real.count, weights=self.samples.weights or "", seconds=seconds
+        for protocol in protocols:
+            check_samples(self.samples, protocol, draws)
+        self.lookers.find_weights({protocol.detector for protocol in protocols})
+        for protocol in protocols:
+            check_reals(self.reals, self.samples, protocol)
+        for protocol in protocols:
+            self.lookers.of(protocol.detector)
+        groups: dict[tuple[object, ...], list[Protocol]] = {}
+        for protocol in protocols:
+            groups.setdefault((protocol.detector, protocol.fake, protocol.space), []).append(protocol)
+        for group in groups.values():
+            yield from self._group(group, draws)
+
+    def _group(self, group: Sequence[Protocol], draws: int) -> Iterator[Value]:
+        """The values of protocols of one detector and count."""
+        looker, began = self.lookers.of(group[0].detector), time.monotonic()
+        reals = self._look_at_reals(group, looker)
+        found: dict[str, dict[str, list[float]]] = {protocol.name: {} for protocol in group}
+        baselines: dict[str, Values] = {}
+        seconds = dict.fromkeys(found, 0.0)
+        fake = Looked(frozenset())
+        looking = time.monotonic() - began
+        for draw in range(draws):
+            began = time.monotonic()
+            fake = self._look_at_samples(group, looker, draw * group[0].fake)
+            looking += time.monotonic() - began
+            for protocol in group:
+                began = time.monotonic()
+                sides = self._sides(protocol, looker, reals, fake)
+                if protocol.baseline and protocol.name not in baselines:
+                    baselines[protocol.name] = protocol.baseline(sides)
+                for metric, value in _computed(protocol, sides).items():
+                    found[protocol.name].setdefault(metric, []).append(value)
+                seconds[protocol.name] += time.monotonic() - began
+        for protocol in group:
+            real, other = self._shares(protocol)
+            about = self._about(protocol, looker)._replace(
+                real=0 if real is None else reals[real].count,
+                other=0 if other is None else reals[other].count,
+                fake=fake.count,
+                seconds=round(looking + seconds[protocol.name], 2),
             )
-            for metric, values in found.items()
-        ]
+            for metric, values in found[protocol.name].items():
+                baseline = baselines.get(protocol.name, {}).get(metric)
+                yield _filled(about, metric, values, baseline, protocol.beside)
 
-    def _check(self, protocol: Protocol, draws: int) -> None:
-        """Refuse what cannot be, before anything is computed."""
-        samples, name = self.samples, protocol.name
-        if protocol.space is not None and protocol.space not in samples.spaces:
-            if not samples.spaces:
-                raise UserError(
-                    f"{name} walks through a generator's latent space: give a run or a .safetensors file of zerosum, "
-                    f"not the pictures {samples.name}."
-                )
-            raise UserError(
-                f"{name} needs a generator with an intermediate latent space W, and that of {samples.name} has none: "
-                "take ppl2_zend."
-            )
-        if protocol.by_class:
-            self._check_classes(protocol)
-        samples.need(protocol.fake * draws, name)
+    def _about(self, protocol: Protocol, looker: Looker) -> Value:
+        """Everything about a value that does not depend on what is seen."""
+        prepared, used = protocol.one_size, protocol.needs > 0 or protocol.detector in ("classifier", "student")
+        return Value(
+            metric="",
+            value=0.0,
+            low=None,
+            high=None,
+            baseline=None,
+            beside="",
+            protocol=protocol.name,
+            detector=looker.name,
+            resizer=looker.resizer,
+            accuracy=looker.accuracy,
+            real=0,
+            fake=0,
+            draws=0,
+            weights=self.samples.weights or "",
+            seconds=0.0,
+            sha256=looker.sha256,
+            data=self.reals.name,
+            identity=self.reals.identity(prepared) if used else "",
+            part=self.reals.part(protocol.part) if protocol.needs else "",
+            size=self.reals.size(prepared) if used else "",
+            samples=self.samples.name,
+            samples_size=in_short(self.samples.size),
+            zerosum=__version__,
+        )
 
-    def _check_classes(self, protocol: Protocol) -> None:
-        real, samples, name = self.pictures(), self.samples, protocol.name
-        for whose, labels in ((real.name, real.labels), (samples.name, samples.labels(0, 1))):
-            if labels is None:
-                raise UserError(f"{name} compares class by class, and {whose} has no labels: take another metric.")
-        if len(real.classes) < 2:
-            raise UserError(f"{name} compares class by class, and {real.name} has a single class: take another metric.")
-        named = not (_numbered(real.classes) or _numbered(samples.classes))
-        if len(real.classes) != len(samples.classes) or (named and real.classes != samples.classes):
-            raise UserError(
-                f"{name} compares class by class, and the classes differ: {samples.name} has "
-                f"{_listed(samples.classes)}, {real.name} has {_listed(real.classes)}."
-            )
+    def _shares(self, protocol: Protocol) -> tuple[Share | None, Share | None]:
+        """The real pictures of a protocol, and those of the other part."""
+        part = self.reals.part(protocol.part)
+        real = Share(part, protocol.real) if protocol.needs else None
+        return real, Share(rest_of(part), protocol.other) if protocol.other else None
 
-    def _classes(self, protocol: Protocol) -> tuple[int, Tensor | None]:
-        """How many classes the real pictures have, and their shares among the training ones, where these are used."""
-        if protocol.detector not in ("classifier", "student"):
-            return 0, None
-        real = self.pictures()
-        assert real.labels is not None, "without labels there is no classifier"
-        return len(real.classes), shares_of(torch.from_numpy(real.labels[real.train]), len(real.classes))
+    def _sides(self, protocol: Protocol, looker: Looker, reals: Mapping[Share, Looked], fake: Looked) -> Sides:
+        real, other = (None if share is None else reals[share] for share in self._shares(protocol))
+        classes, shares = 0, None
+        if protocol.detector in ("classifier", "student"):
+            pictures = self.reals.pictures()
+            assert pictures.labels is not None, "without labels there is no classifier"
+            classes = len(pictures.classes)
+            shares = shares_of(torch.from_numpy(pictures.labels[pictures.train]), classes)
+        if protocol.each and real is not None:
+            names = self.reals.pictures().classes
+            for looked, whose in ((real, self.reals.name), (fake, self.samples.name)):
+                check_each(looked.labels(), names, protocol, whose)
+        return Sides(real or Looked(protocol.wants), fake, other, classes, shares, looker.distance)
 
-    def _fake(self, protocol: Protocol, looker: Looker, start: int) -> Looked:
+    def _look_at_samples(self, group: Sequence[Protocol], looker: Looker, start: int) -> Looked:
         """What was seen of the samples of one draw."""
-        samples = self.samples
-        if protocol.space is None:
-            labels = samples.labels(start, protocol.fake)
-            blocks = samples.pixels(start, protocol.fake)
-            return look_at(blocks, looker.detector, protocol.wants, labels, looker.size)
+        samples, count, space = self.samples, group[0].fake, group[0].space
+        wants = frozenset[str]().union(*(protocol.wants for protocol in group))
+        if space is None:
+            blocks = samples.blocks(start, count)
+            looked = look_at(blocks, looker.detector, wants, looker.size, lambda done: self.progress(done, count))
+            self._tell(samples)
+            if looked.count < count:
+                raise UserError(
+                    f"{group[0].name} needs {count:,} pictures, and of those of {samples.name} too many cannot be "
+                    f"read: {looked.count:,} are left; give more."
+                )
+            if any(protocol.by_class for protocol in group):
+                looked.kept["labels"] = [by_name(samples, self.reals)[looked.labels()]]
+            return looked
         assert samples.steps is not None
         assert looker.distance is not None
-        looked = Looked(protocol.wants)
-        for here, there in samples.steps(protocol.space, start, protocol.fake, EPSILON):
+        looked = Looked(wants)
+        for here, there in samples.steps(space, start, count, EPSILON):
             looked.step(step_distances(here, there, looker.distance))
+            self.progress(looked.count, count)
         return looked
 
-    def _real(self, protocol: Protocol, looker: Looker, part: Part, most: int | None) -> Looked:
-        """What was seen of the real pictures; moments are cached by content of data, detector and resizer."""
-        if most == 0:
-            return Looked(protocol.wants)
-        real, detector = self.pictures(), looker.detector
-        pictures = of_pictures(real, part, most)
-        count = pictures.count or 0
-        if count == 0:
-            raise UserError(f"{protocol.name} needs {PARTS[part]} pictures, and {real.name} has none.")
-        if protocol.as_many and part != protocol.part and count < protocol.other:
+    def _look_at_reals(self, group: Sequence[Protocol], looker: Looker) -> dict[Share, Looked]:
+        """What was seen of the real pictures that the protocols compare with, each once."""
+        wants: dict[Share, frozenset[str]] = {}
+        for protocol in group:
+            for share in self._shares(protocol):
+                if share is not None:
+                    wants[share] = wants.get(share, frozenset()) | protocol.wants
+        return {share: self._look_at_real(group[0], looker, share, own) for share, own in wants.items()}
+
+    def _look_at_real(self, protocol: Protocol, looker: Looker, share: Share, wants: frozenset[str]) -> Looked:
+        """What was seen of real pictures; moments are kept by content of data, detector and resizer."""
+        pictures = self.reals.samples(*share, protocol.one_size)
+        count, kept = pictures.count or 0, self._file(protocol, looker, share)
+        if wants == {"moments"} and (moments := _recalled(kept)) is not None:
+            return Looked(wants, moments.count, {"features": moments})
+        blocks = pictures.blocks(0, count)
+        looked = look_at(blocks, looker.detector, wants, looker.size, lambda done: self.progress(done, count))
+        self._tell(pictures)
+        if looked.count < protocol.needs and share == self._shares(protocol)[0]:
             raise UserError(
-                f"{protocol.name} needs {protocol.other:,} {PARTS[part]} pictures beside as many samples, and "
-                f"{real.name} has {count:,}: take a smaller protocol."
+                f"{protocol.name} needs {protocol.needs:,} {WORDS[share.part]}pictures, and of those of "
+                f"{self.reals.name} too many cannot be read: {looked.count:,} are left; take a smaller protocol."
             )
-        if protocol.wants != {"moments"} or detector is None:
-            labels = pictures.labels(0, count)
-            return look_at(pictures.pixels(0, count), detector, protocol.wants, labels, looker.size)
-        which = [part, count] if count == len(real.rows(part)) else [part, count, "drawn"]
-        key = json.dumps([real.identity, *which, detector.name, detector.sha256, detector.resizer])
-        path = self.cache / "references" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
-        looked = Looked(protocol.wants, count)
-        if path.is_file():
-            tensors, header = files.read_tensors(path)
-            if header.get("key") == key:
-                looked.moments["features"] = Moments(count, tensors["mean"], tensors["scatter"])
-                return looked
-        looked = look_at(pictures.pixels(0, count), detector, protocol.wants)
-        moments = looked.moments["features"]
-        files.write_tensors(path, {"mean": moments.mean, "scatter": moments.scatter}, {"key": key})
+        if "moments" in wants:
+            own = looked.moments["features"]
+            about = {"key": kept[1], "count": own.count}
+            try:
+                files.write_tensors(kept[0], {"mean": own.mean, "scatter": own.scatter}, about)
+            except (UserError, Stopped, OSError):
+                self._say(
+                    f"{kept[0].parent} cannot be written: what was seen of the real pictures is not kept "
+                    "(ZEROSUM_CACHE names another folder)."
+                )
         return looked
 
+    def _file(self, protocol: Protocol, looker: Looker, share: Share) -> tuple[Path, str]:
+        """Where the moments of real pictures are kept, and everything that they depend on."""
+        identity = self.reals.identity(protocol.one_size)
+        key = json.dumps([FORMAT, identity, *share, looker.name.split("@")[0], looker.sha256, looker.resizer])
+        return self.cache / "references" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors", key
 
-def _value(protocol: Protocol, looker: Looker, metric: str, values: list[float], baseline: float | None) -> Value:
+    def _tell(self, pictures: Samples) -> None:
+        """Say what could not be read."""
+        for name, why in list(pictures.lost.items())[:1]:
+            self._say(f"{pictures.name}: left out because they cannot be read: {len(pictures.lost):,} ({name}: {why})")
+
+    def _say(self, text: str) -> None:
+        if text not in self.told:
+            self.told.add(text)
+            self.say(text)
+
+
+def _computed(protocol: Protocol, sides: Sides) -> Values:
+    try:
+        return protocol.compute(sides)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{protocol.name} is not possible: {error}.") from None
+
+
+def _recalled(kept: tuple[Path, str]) -> Moments | None:
+    """What was seen before; None where it is not there, damaged, or about something else."""
+    path, key = kept
+    try:
+        tensors, header = files.read_tensors(path)
+        if header["key"] != key:
+            return None
+        return Moments(int(str(header["count"])), tensors["mean"], tensors["scatter"])
+    except (UserError, OSError, KeyError, ValueError):
+        return None
+
+
+def _filled(about: Value, metric: str, values: list[float], baseline: float | None, beside: str) -> Value:
     ends = interval(values) if len(values) > 1 else None
-    return Value(
+    return about._replace(
         metric=metric,
         value=sum(values) / len(values),
         low=None if ends is None else ends.low,
         high=None if ends is None else ends.high,
         baseline=baseline,
-        beside="" if baseline is None else protocol.beside,
-        protocol=protocol.name,
-        detector=looker.name,
-        resizer=looker.resizer,
-        accuracy=looker.accuracy,
-        real=0,
-        fake=protocol.fake,
+        beside="" if baseline is None else beside,
         draws=len(values),
-        weights="",
-        seconds=0.0,
     )
-
-
-def _numbered(classes: tuple[str, ...]) -> bool:
-    """Whether the names say no more than the order does."""
-    return classes == tuple(map(str, range(len(classes))))
-
-
-def _listed(classes: tuple[str, ...]) -> str:
-    more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
-    return ", ".join(classes[:5]) + more

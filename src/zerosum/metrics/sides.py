@@ -81,28 +81,24 @@ def four(sides: Sides) -> Values:
 
 
 def wasserstein(sides: Sides) -> Values:
-    real, fake = sides.real.pixels(), sides.fake.pixels()
-    count = min(len(real), len(fake))
-    return {"sliced_wasserstein": sliced_wasserstein(real=real, fake=fake, pictures=count).mean}
+    return {"sliced_wasserstein": sliced_wasserstein(real=sides.real.pixels(), fake=sides.fake.pixels()).mean}
 
 
 def copying(sides: Sides) -> Values:
     assert sides.other is not None
     train, held_out, fake = sides.real.features(), sides.other.features(), sides.fake.features()
     return {
-        "copying": data_copying(train=train, held_out=held_out, fake=_mixed(fake)[: len(held_out)]).score,
+        "copying": data_copying(train=train, held_out=held_out, fake=fake).score,
         "authenticity": authenticity(train=train, fake=fake),
     }
 
 
 def class_frechet(sides: Sides) -> Values:
-    assert sides.real.labels is not None
-    assert sides.fake.labels is not None
     found = class_frechet_distance(
         real=sides.real.features(),
         fake=sides.fake.features(),
-        real_labels=sides.real.labels,
-        fake_labels=sides.fake.labels,
+        real_labels=sides.real.labels(),
+        fake_labels=sides.fake.labels(),
     )
     return {"class_frechet": found.value}
 
@@ -162,19 +158,16 @@ def real_accuracy(sides: Sides) -> Values:
 
 def _accuracy(train: Looked, sides: Sides) -> Values:
     """Of a classifier that saw ``train`` alone, on the real pictures."""
-    assert train.labels is not None
-    assert sides.real.labels is not None
     found = classification_accuracy_score(
-        train_on=Labelled(train.views(), train.labels),
-        test_on=Labelled(sides.real.views(), sides.real.labels),
+        train_on=Labelled(train.views(), train.labels()),
+        test_on=Labelled(sides.real.views(), sides.real.labels()),
         classes=sides.classes,
     )
     return {"accuracy": found.value, "worst_accuracy": found.worst}
 
 
 def _within_classes(looked: Looked, sides: Sides) -> float:
-    assert looked.labels is not None
-    return class_diversity(looked.pixels(), looked.labels, _of_pixels(sides), pairs=PAIRS)
+    return class_diversity(looked.pixels(), looked.labels(), _of_pixels(sides), pairs=PAIRS)
 
 
 def _of_pixels(sides: Sides) -> PairDistance:

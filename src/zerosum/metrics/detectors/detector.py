@@ -15,13 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum.data.pictures import Pictures
+from zerosum.data.telling import Say, silent
+from zerosum.errors import UserError
 from zerosum.metrics.detectors import clip as clip_net
 from zerosum.metrics.detectors import dinov2 as dinov2_net
 from zerosum.metrics.detectors import inception as inception_net
 from zerosum.metrics.detectors import random_features as random_net
 from zerosum.metrics.detectors import vgg
 from zerosum.metrics.detectors.own import own_classifier, resized_by, view
-from zerosum.metrics.detectors.weights import Progress, Published, fill, obtain
+from zerosum.metrics.detectors.weights import Progress, Published, fill, fits, obtain, read
 
 Pixels = Tensor | npt.NDArray[np.uint8]
 """uint8 (N, C, H, W) with C = 1, 3 or 4."""
@@ -114,14 +116,19 @@ class Perceptual:
 
 
 def inception(
-    weights: Path | None, cache: Path, device: torch.device | str = "cpu", progress: Progress | None = None
+    weights: Path | None,
+    cache: Path,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+    say: Say = silent,
 ) -> Detector:
     """Inception-v3 of 2015: the only network whose Fréchet distance is called FID.
 
     The arguments of this and the next ones: a file of weights (None: the cache, then the official address), the cache
-    folder, where to compute, and what is called while a file is downloaded. Raises ``UserError`` as ``obtain`` does.
+    folder, where to compute, what is called while a file is downloaded, and what is told of a file's first use.
+    Raises ``UserError`` as ``obtain`` does.
     """
-    found = obtain(INCEPTION, cache, weights, progress)
+    found = obtain(INCEPTION, cache, weights, progress, say)
     tensors = {name: value for name, value in found.tensors.items() if not name.endswith("num_batches_tracked")}
     net = inception_net.fold(fill(_empty(inception_net.Inception), tensors, INCEPTION, ("AuxLogits.",))).to(device)
 
@@ -137,10 +144,11 @@ def dinov2(
     spec: dinov2_net.Spec = dinov2_net.VIT_L,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
+    say: Say = silent,
 ) -> Detector:
     """DINOv2's class token; ViT-L/14 is what published numbers use, the smaller ones are for tracking."""
     published = dinov2_published(spec)
-    found = obtain(published, cache, weights, progress)
+    found = obtain(published, cache, weights, progress, say)
     net = fill(_empty(lambda: dinov2_net.DinoV2(spec)), found.tensors, published, dinov2_net.IGNORED).to(device)
 
     def see(pictures: Tensor) -> Seen:
@@ -162,9 +170,10 @@ def clip(
     spec: clip_net.Spec = clip_net.VIT_L_336,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
+    say: Say = silent,
 ) -> Detector:
     """CLIP's image embeddings of length 1, for CMMD."""
-    found = obtain(CLIP, cache, weights, progress)
+    found = obtain(CLIP, cache, weights, progress, say)
     net = fill(_empty(lambda: clip_net.Clip(spec)), found.tensors, CLIP, clip_net.IGNORED).to(device)
 
     def see(pictures: Tensor) -> Seen:
@@ -179,9 +188,13 @@ def lpips(
     cache: Path,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
+    say: Say = silent,
 ) -> Perceptual:
     """LPIPS 0.1 on VGG16 with its two files of weights."""
-    found, learned = obtain(VGG16, cache, weights, progress), obtain(LPIPS, cache, heads, progress)
+    found, learned = (
+        obtain(VGG16, cache, weights, progress, say),
+        obtain(LPIPS, cache, heads, progress, say),
+    )
     net = fill(_empty(vgg.Vgg16), found.tensors, VGG16, vgg.IGNORED).to(device)
     top = fill(_empty(vgg.Heads), learned.tensors, LPIPS).to(device)
 
@@ -216,6 +229,29 @@ def classifier(pictures: Pictures, cache: Path) -> Detector:
 
     resizer, width = resized_by(own.size), own.net.head.in_features
     return Detector(f"classifier-{pictures.name}", width, own.net.sha256(), resizer, see, 1000, own.accuracy)
+
+
+def recognised(path: Path) -> Published | None:
+    """What a file of weights is, by its name or by the names and shapes in it; None if it is none of those here.
+
+    Raises:
+        UserError: it is not there, or holds no weights.
+    """
+    if not path.is_file():
+        raise UserError(f"--weights {path} is not there: give a file of weights.")
+    dino = dinov2_published(dinov2_net.VIT_L)
+    builds: dict[Published, Callable[[], nn.Module]] = {
+        INCEPTION: inception_net.Inception,
+        CLIP: lambda: clip_net.Clip(clip_net.VIT_L_336),
+        dino: lambda: dinov2_net.DinoV2(dinov2_net.VIT_L),
+        VGG16: vgg.Vgg16,
+        LPIPS: vgg.Heads,
+    }
+    named = next((published for published in builds if published.file == path.name), None)
+    if named is not None:
+        return named
+    tensors = read(path, Published("weights of a detector", "a file", "its official address"))
+    return next((published for published, build in builds.items() if fits(_empty(build), tensors)), None)
 
 
 def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:

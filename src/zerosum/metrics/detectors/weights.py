@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import pickle
+import re
 import urllib.error
 import urllib.request
 import zipfile
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum import files
+from zerosum.data.telling import Say, silent
 from zerosum.errors import Stopped, UserError
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -29,6 +31,7 @@ Progress = Callable[[int, int | None], object]
 WORK_WITHOUT = (
     "Without it the metrics on classifier, student, stacked, random and pixels work: zerosum evaluate list names them."
 )
+_DIGITS = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")  # of a SHA-256, at the end of published names
 _LEGACY_TORCH = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"  # the magic number of torch < 1.6
 _CHUNK = 2**20
 _LARGEST = 4 * 2**30
@@ -51,14 +54,22 @@ class Weights(NamedTuple):
     sha256: str
 
 
-def obtain(published: Published, cache: Path, given: Path | None = None, progress: Progress | None = None) -> Weights:
+def obtain(
+    published: Published,
+    cache: Path,
+    given: Path | None = None,
+    progress: Progress | None = None,
+    say: Say = silent,
+) -> Weights:
     """Weights from the ``given`` file, else from ``<cache>/weights/``, else from the official address.
 
-    No checksum is built in. A file's SHA-256 is noted in ``<cache>/weights/pins.json`` under the file's name when it is
-    first used; later the file must be the same.
+    No checksum is built in, but published names may end in the first digits of one: a file of such a name must have it.
+    A file's SHA-256 is noted in ``<cache>/weights/pins.json`` under the file's name when it is first used, and said;
+    later the file must be the same.
 
     Raises:
-        UserError: no such file and no network, no weights in it, or not the file that was used first.
+        UserError: no such file and no network, no weights in it, not what its name says, or not the file that was used
+            first.
         Stopped: the disk is full.
     """
     path = given or cache / "weights" / published.file
@@ -69,7 +80,13 @@ def obtain(published: Published, cache: Path, given: Path | None = None, progres
     tensors = read(path, published)
     with open(path, "rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    _pin(path, sha256, cache / "weights" / "pins.json")
+    promised = _DIGITS.search(path.name)
+    if promised is not None and not sha256.startswith(promised[1]):
+        raise UserError(
+            f"{path} is not the file of that name: its SHA-256 {sha256} does not begin with {promised[1]}; download "
+            f"{published.url} again, or give it another name if it is meant to be another file."
+        )
+    _pin(path, sha256, cache / "weights" / "pins.json", published, say)
     return Weights(tensors, sha256)
 
 
@@ -227,16 +244,28 @@ def _by_hand(published: Published, path: Path) -> str:
     return f"to use {published.what}, download that file elsewhere and put it at {path}. {WORK_WITHOUT}"
 
 
-def _pin(path: Path, sha256: str, pins: Path) -> None:
-    """Note the file's hash under its name, or compare with what was noted."""
+def fits(net: nn.Module, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether tensors of these names and shapes fill the network."""
+    wanted = net.state_dict()
+    return all(name in tensors and tensors[name].shape == tensor.shape for name, tensor in wanted.items())
+
+
+def _pin(path: Path, sha256: str, pins: Path, published: Published, say: Say) -> None:
+    """Note the file's hash under its name and say it, or compare with what was noted."""
     try:
         noted = json.loads(pins.read_text()) if pins.exists() else {}
-    except ValueError:
+    except (ValueError, OSError):
         noted = None
     if not isinstance(noted, dict):
         raise UserError(f"{pins} is damaged: delete it, and the files of weights are pinned anew.")
     if path.name not in noted:
-        files.write_json(pins, {**noted, path.name: sha256})
+        own = _DIGITS.search(published.file)
+        other = "" if own is None or sha256.startswith(own[1]) else f" (not {published.file}, whose hash is another)"
+        say(f"{path.name} is used as {published.what}{other}. Its SHA-256, noted at this first use: {sha256}")
+        try:
+            files.write_json(pins, {**noted, path.name: sha256})
+        except (UserError, Stopped, OSError):
+            say(f"{pins} cannot be written: the hash is not noted (ZEROSUM_CACHE names another folder).")
     elif noted[path.name] != sha256:
         raise UserError(
             f"{path} is not the file that was used first: its SHA-256 is {sha256}, pinned is {noted[path.name]}; put "

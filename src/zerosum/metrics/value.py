@@ -1,0 +1,78 @@
+"""One number with everything that it was made with."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+HEADING = f"{'protocol':20}{'metric':20}{'value':>10}  (how many pictures, what looked at them, seconds)"
+
+
+class Value(NamedTuple):
+    """One number with everything that it was made with.
+
+    Attributes:
+        value: the mean over the draws.
+        low, high: ends of its 95 % interval over the draws; None for one draw.
+        baseline: what stands beside it, where the protocol has such a number.
+        beside: what that is, in words.
+        protocol: its name.
+        detector: name and first digits of the hash of the weights.
+        accuracy: of a detector that is a classifier trained here, on held-out pictures.
+        real, fake: how many pictures of either kind were looked at, in one draw.
+        draws: repetitions, each with samples of its own.
+        weights: "ema" or "raw" of a run, else "".
+        seconds: of looking (which protocols with the same detector and count share) and computing, for all draws.
+        sha256: the whole hash of the weights.
+        data: name of the real pictures.
+        identity: of their pixels, labels and split.
+        part: which of them: "all", "train" or "held-out".
+        size: of the real pictures as they were looked at, width x height x channels.
+        other: how many pictures of the other part were looked at.
+        samples: name of the samples.
+        samples_size: of theirs, in the same way.
+        snapshot: images that the critic had seen, of a run's snapshot.
+        zerosum: the version.
+    """
+
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    baseline: float | None
+    beside: str
+    protocol: str
+    detector: str
+    resizer: str
+    accuracy: float | None
+    real: int
+    fake: int
+    draws: int
+    weights: str
+    seconds: float
+    sha256: str = ""
+    data: str = ""
+    identity: str = ""
+    part: str = ""
+    size: str = ""
+    other: int = 0
+    samples: str = ""
+    samples_size: str = ""
+    snapshot: int | None = None
+    zerosum: str = ""
+
+    def record(self) -> dict[str, object]:
+        """A line of metrics.jsonl."""
+        return {key: value for key, value in self._asdict().items() if value not in (None, "")}
+
+
+def line(value: Value) -> str:
+    """A value for people, under ``HEADING``."""
+    ends = "" if value.low is None else f"  [{value.low:.4g}, {value.high:.4g}]"
+    beside = "" if value.baseline is None else f"  {value.beside}: {value.baseline:.4g}"
+    counts = f"{value.fake:,} samples" + (f", {value.real:,} real" if value.real else "")
+    right = "" if value.accuracy is None else f" ({value.accuracy:.2%} right)"
+    resizer = f", {value.resizer}" if value.resizer else ""
+    return (
+        f"{value.protocol:20}{value.metric:20}{value.value:10.4g}{ends}{beside}  ({counts}, {value.detector}{right}"
+        f"{resizer}, {value.seconds:.1f} s)"
+    )
