@@ -52,7 +52,7 @@ def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["digits", "--fork", "new"], "name that run with --out"),
         (["digits", "--device", "cpu:nonsense"], "The device 'cpu:nonsense' is not there"),
         (["digits", "--set", "classes=2"], "the pictures have 10 classes"),
-        (["digits", "--set", "classes=-1"], "classes is at least 0"),
+        (["digits", "--set", "classes=-1"], "classes is a whole number of at least 0"),
         (["digits", "--set", "classes=10", "--set", "conditional=false"], "contradict each other"),
         (["digits", "--set", "batch=0"], "batch is at least 1"),
         (["digits", "--set", "width=0"], "width is a whole number of at least 1"),

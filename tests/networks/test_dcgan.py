@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 
 import pytest
@@ -51,11 +50,6 @@ def test_published_parameter_counts(dials: dict, generator: int, discriminator: 
     with torch.device("meta"):
         assert count(recipe.players["generator"].net.build()) == generator
         assert count(recipe.players["critic"].net.build()) == discriminator
-
-
-def test_recipe_knows_no_labels() -> None:
-    assert "classes" not in inspect.signature(dcgan).parameters
-    assert dcgan(resolution=(64, 64)).classes == 0
 
 
 # --- shapes ---
