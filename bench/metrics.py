@@ -1,9 +1,13 @@
 """Time the distances of ``zerosum.metrics`` at the size of a published evaluation: 10,000 points of 2,048 numbers.
 
     python bench/metrics.py frechet neighbours
+    python bench/metrics.py tracking --images 8000 64000
 
 Each row is measured in a process of its own, one after the other, on features with a falling spectrum. Seconds are the
 best of ``--repeats``; the peak is that of the process above what it held before the call (read from Linux's /proc).
+
+``tracking`` is what the tracking metric costs: whole runs of the digits without their judgement, with and without it in
+turn. What it takes by itself is also read from the run, where nothing else that the machine does blurs it.
 Prints, asserts nothing.
 """
 
@@ -15,6 +19,8 @@ import multiprocessing
 import os
 import platform
 import re
+import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -134,6 +140,38 @@ def work(connection: Connection[Any, Any], function: str, count: int, repeats: i
     connection.send(Measured(min(seconds), memory("VmHWM") - before, value))
 
 
+class Whole(NamedTuple):
+    """A run: its seconds, those of its measurements, and how many snapshots were measured."""
+
+    seconds: float
+    spent: float
+    count: int
+
+
+def train(connection: Connection[Any, Any], images: int, tracked: bool) -> None:
+    """Train on the digits and send how long it took."""
+    import zerosum
+    from zerosum import launch
+    from zerosum.tracking import Tracker
+    from zerosum.training.trainer import Watcher
+
+    trackers: list[Tracker] = []
+
+    def kept(*arguments: Any) -> Watcher:
+        trackers.append(Tracker(*arguments))
+        return trackers[-1]
+
+    launch.Tracker = kept if tracked else lambda *arguments: lambda moment: None  # type: ignore[assignment]
+    launch.judge = lambda *arguments, **named: []
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        run = zerosum.train("digits", out=Path(folder) / "run", images=images)
+        seconds = time.perf_counter() - began
+        lines = run.tracked()
+    spent = sum(float(str(line["seconds"])) for line in lines) + sum(tracker.unlisted for tracker in trackers)
+    connection.send(Whole(seconds, spent, len(lines) // 2))
+
+
 def memory(name: str) -> float:
     """MiB that Linux says of this process: ``VmRSS`` now, ``VmHWM`` at most."""
     (found,) = re.findall(rf"{name}:\s*(\d+) kB", Path("/proc/self/status").read_text())
@@ -143,15 +181,39 @@ def memory(name: str) -> float:
 # in the parent's process
 
 
-def measure(row: Row, count: int, repeats: int) -> Measured:
+def elsewhere(function: Callable[..., None], *arguments: object) -> Any:
+    """What a function sends from a process of its own."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=(theirs, row.function, count, repeats if row.repeats else 1))
+    process = context.Process(target=function, args=(theirs, *arguments))
     process.start()
     theirs.close()  # so that a worker's death is an EOFError here
-    found: Measured = ours.recv()
+    found = ours.recv()
     process.join()
     return found
+
+
+def distances(part: str, points: int, repeats: int) -> None:
+    print(f"\n## {part}: {points:,} and {points:,} points of {WIDTH:,} numbers\n")
+    print("| | seconds | peak MiB above its inputs | value |\n|---|---|---|---|")
+    for row in PARTS[part]:
+        found: Measured = elsewhere(work, row.function, points, repeats if row.repeats else 1)
+        print(f"| {row.name} | {found.seconds:.2f} | {found.peak_mib:.0f} | {found.value} |", flush=True)
+
+
+def tracking(budgets: list[int], repeats: int) -> None:
+    print(f"\n## tracking: digits, medians of {repeats} runs each, in turn\n")
+    print("| images | seconds without | with | ratio | measurements | their share of the seconds |")
+    print("|---|---|---|---|---|---|")
+    for images in budgets:
+        pairs: list[tuple[Whole, Whole]] = []
+        for _ in range(repeats):
+            pairs.append((elsewhere(train, images, False), elsewhere(train, images, True)))
+        without, tracked = (statistics.median(pair[side].seconds for pair in pairs) for side in (0, 1))
+        ratio = statistics.median(b.seconds / a.seconds for a, b in pairs)
+        share = statistics.median(b.spent / b.seconds for _, b in pairs)
+        counts = "/".join(str(b.count) for _, b in pairs)
+        print(f"| {images:,} | {without:.1f} | {tracked:.1f} | {ratio:.3f} | {counts} | {share:.2%} |", flush=True)
 
 
 def header() -> str:
@@ -167,17 +229,17 @@ def header() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, "tracking", []], default=list(PARTS))
+    parser.add_argument("--images", type=int, nargs="+", default=[8_000], help="budgets of the tracked runs")
     parser.add_argument("--points", type=int, default=10_000, help="of each set")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     print(header())
     for part in arguments.parts:
-        print(f"\n## {part}: {arguments.points:,} and {arguments.points:,} points of {WIDTH:,} numbers\n")
-        print("| | seconds | peak MiB above its inputs | value |\n|---|---|---|---|")
-        for row in PARTS[part]:
-            found = measure(row, arguments.points, arguments.repeats)
-            print(f"| {row.name} | {found.seconds:.2f} | {found.peak_mib:.0f} | {found.value} |", flush=True)
+        if part == "tracking":
+            tracking(arguments.images, arguments.repeats)
+        else:
+            distances(part, arguments.points, arguments.repeats)
 
 
 if __name__ == "__main__":

@@ -175,18 +175,15 @@ def _evaluate(command: Evaluate) -> int:
 
 def _compare(command: Compare) -> int:
     from zerosum import files
-    from zerosum.compare import compare, plot, table
+    from zerosum.compare import chosen, compare, label, plot, table
 
-    groups, rows = compare(command.runs)
-    _say("\n".join(table(groups, rows)))
+    found = compare(command.runs)
+    _say("\n".join(table(found)))
     if command.plot or command.out:
-        keys = [row.key for row in rows if command.plot in (None, row.key[0])]
-        if not keys:
-            known = sorted({row.key[0] for row in rows})
-            raise UserError(f"No run has a metric '{command.plot}': there are {', '.join(known)}.")
-        path = Path(command.out or "compare.svg")
-        files.write(path, plot(groups, keys[0]).encode())
-        _say(f"{keys[0][0]} ({keys[0][1]}): {path}")
+        among = [row.key for row in found.rows]
+        keys = chosen(found.rows, command.plot)
+        path = files.write(Path(command.out or "compare.svg"), plot(found.groups, keys, among).encode())
+        _say(f"{', '.join(label(key, among) for key in keys)}: {path}")
     return 0
 
 

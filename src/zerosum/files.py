@@ -130,25 +130,29 @@ def read_tensors(path: Path) -> Tensors:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, name: str = ".lock", *, wait: bool = False) -> Iterator[None]:
     """Hold a folder for one process. The lock dies with its holder, so nothing is ever left locked.
+
+    Args:
+        name: of the lock; whoever takes another one is not kept out.
+        wait: until the other process is done, instead of refusing: for what takes a moment.
 
     Raises:
         InUse: another process holds it.
     """
     with in_words(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / ".lock", "ab")  # noqa: SIM115 - closed below, after the lock
+        file = open(folder / name, "ab")  # noqa: SIM115 - closed below, after the lock
     try:
         try:
             if os.name == "nt":
                 import msvcrt
 
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
             else:
                 import fcntl
 
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK):
                 raise UserError(

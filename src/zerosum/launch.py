@@ -212,15 +212,20 @@ class _Session:
         figures = judge(
             self.run, self.pictures, deadline=self._classifier_deadline(), device=trainer.device, say=self.say
         )
-        files.keep_lines(  # those of a crash just here are made again
-            self.run.metrics, lambda line: line.get("images") != trainer.images or line.get("protocol") == TRACKED
+        own = {figure.protocol for figure in figures}
+        self.run.add_metrics(  # in the place of those of a crash just here; whatever else was measured stays
+            ({"images": trainer.images, **figure.record()} for figure in figures),
+            lambda line: line.get("images") == trainer.images and line.get("protocol") in own,
         )
-        for figure in figures:
-            files.append_line(self.run.metrics, {"images": trainer.images, **record(figure)})
+        best = self.run.best()
         if done:
-            self.run.event("finished", trainer.images)
+            self.run.event("finished", trainer.images, **({} if best is None else {"best": best}))
         self.say(f"Samples: {self.run.sample_file(trainer.images)}")
         self.say(f"Model:   {self.run.snapshot_file(trainer.images)}")
+        if best is not None:
+            values = {line["images"]: line["value"] for line in self.run.tracked() if line.get("weights") == "ema"}
+            last = f", that of the newest is {values[trainer.images]}" if trainer.images in values else ""
+            self.say(f"Best:    {self.run.snapshot_file(best)}  (its {TRACKED} is {values[best]}{last})")
 
 
 def judge(
@@ -251,16 +256,3 @@ def judge(
         names = (pictures.classes[int(figure.metric.removeprefix("share."))] for figure in shares)
         say("by class: " + "  ".join(f"{name} {figure.value:.1%}" for name, figure in zip(names, shares, strict=True)))
     return figures
-
-
-def record(figure: Figure) -> dict[str, object]:
-    """A figure as a line of metrics.jsonl."""
-    return {
-        "metric": figure.metric,
-        "value": round(figure.value, 6),
-        "baseline": round(figure.real, 6),
-        "protocol": figure.protocol,
-        "real": figure.real_count,
-        "fake": figure.fake_count,
-        "weights": "ema",
-    }

@@ -62,7 +62,7 @@ class Train:
 @dataclass(frozen=True)
 class Sample:
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """A run's folder or a snapshot file."""
+    """A run's folder, for its newest snapshot, or a snapshot file, such as the best one that train names at its end."""
     seeds: Annotated[str, tyro.conf.arg(metavar="LIST")] = "0-63"
     """Which pictures, such as 0-63 or 0,1,4-9."""
     out: Annotated[str | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = None
@@ -129,6 +129,7 @@ COMPARE_LINE = "Runs side by side over their seeds, and whether a difference is 
 COMPARE = f"""{COMPARE_LINE}
 
   zerosum compare runs/001-digits-dcgan runs/002-digits-dcgan runs/003-digits-modern runs/004-digits-modern
+  zerosum compare runs/* --plot "kernel (track400)" -o tracking.svg
 """
 
 
@@ -157,9 +158,9 @@ class Evaluate:
 @dataclass(frozen=True)
 class Compare:
     runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...")]
-    """Folders of runs; those that differ in nothing but the seed are taken together."""
+    """Folders of runs; those that differ in nothing but the seed are taken together, the first are compared with."""
     plot: Annotated[str | None, tyro.conf.arg(metavar="METRIC")] = None
-    """Draw this metric over the images seen, to --out."""
+    """Draw this metric over the images seen, to --out: its name, its protocol, or both as the table has them."""
     out: Annotated[str | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = None
     """The SVG to write. Without it: compare.svg."""
 

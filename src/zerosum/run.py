@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,24 @@ class Run:
         """Append a line to events.jsonl."""
         files.append_line(self.events, {"images": images, "event": name, **details})
 
+    def add_metrics(
+        self,
+        records: Iterable[Mapping[str, object]],
+        instead_of: Callable[[dict[str, object]], bool] | None = None,
+    ) -> None:
+        """Append lines to metrics.jsonl, in the place of those of which ``instead_of`` says so.
+
+        A training and any number of evaluations may do so at the same time, and no line is lost.
+        """
+        with self._metrics_held():
+            if instead_of is not None:
+                files.keep_lines(self.metrics, lambda line: not instead_of(line))
+            for record in records:
+                files.append_line(self.metrics, record)
+
+    def _metrics_held(self) -> AbstractContextManager[None]:
+        return files.locked(self.folder, ".lock-metrics", wait=True)
+
     def finished_at(self) -> int | None:
         """The images at which the run was last complete, metrics included, or None."""
         ends = [record["images"] for record in files.read_lines(self.events) if record.get("event") == "finished"]
@@ -125,8 +144,9 @@ class Run:
 
     def rewind(self, images: int) -> None:
         """Forget what was logged beyond a state: lines, states and files of later images."""
-        for log in (self.stats, self.metrics, self.events):
-            files.keep_lines(log, lambda record: isinstance(record.get("images"), int) and record["images"] <= images)
+        with self._metrics_held():
+            for log in (self.stats, self.metrics, self.events):
+                files.keep_lines(log, lambda line: isinstance(line.get("images"), int) and line["images"] <= images)
         later = [path for path in self.states() if int(path.parent.name) > images]
         for path in later:
             shutil.rmtree(path.parent, ignore_errors=True)
@@ -138,15 +158,22 @@ class Run:
             path.unlink(missing_ok=True)
 
     def best(self) -> int | None:
-        """Images of the snapshot with the best tracking metric (averaged weights), or None."""
+        """Images of the snapshot with the best tracking metric (averaged weights), or None.
+
+        Of equal ones the later; snapshots that are not there (of the run that this one is a fork of) do not count.
+        """
         found = [
-            (value, images)
-            for line in files.read_lines(self.metrics)
-            if line.get("protocol") == TRACKED and line.get("weights") == "ema"
+            (value, -images)
+            for line in self.tracked()
             for value, images in [(line.get("value"), line.get("images"))]
-            if isinstance(value, float) and isinstance(images, int)
+            if isinstance(value, float) and isinstance(images, int) and line.get("weights") == "ema"
+            if self.snapshot_file(images).is_file()
         ]
-        return min(found)[1] if found else None
+        return -min(found)[1] if found else None
+
+    def tracked(self) -> list[dict[str, object]]:
+        """The lines of the tracking metric."""
+        return [line for line in files.read_lines(self.metrics) if line.get("protocol") == TRACKED]
 
     def thin_snapshots(self) -> None:
         """Keep the first, the last and the best model, and ten spread between them."""

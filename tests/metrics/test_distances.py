@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage, and the distance to the nearest."""
+"""Precision, recall, density and coverage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zerosum.metrics.neighbours import nearest, neighbour_measures
+from zerosum.metrics.neighbours import k_nearest, neighbour_measures
 
 
 def gaussian(count, width, seed):
@@ -154,23 +154,6 @@ def test_the_features_stay_as_they_are():
     a, b = gaussian(30, 4, 0), gaussian(30, 4, 1)
     copies = a.clone(), b.clone()
     neighbour_measures(real=a, fake=b)
-    nearest(to=a, points=b)
+    k_nearest(to=a, points=b)
     assert torch.equal(a, copies[0])
     assert torch.equal(b, copies[1])
-
-
-@pytest.mark.parametrize("block", [1, 7, 64, 1024])
-def test_nearest(block):
-    to, points = gaussian(30, 5, 0), gaussian(64, 5, 1)
-    found = nearest(to=to, points=points, block=block)
-    wanted = [min(math.dist(point, other) for other in to.tolist()) for point in points.tolist()]
-    assert found.shape == (64,)
-    assert found.tolist() == pytest.approx(wanted, abs=1e-6)
-
-
-def test_nearest_of_copies_in_single_precision():
-    to = torch.rand(3000, 784, generator=torch.Generator().manual_seed(0))
-    found = nearest(to=to, points=to[1000:1100])
-    other = nearest(to=to, points=1 - to[1000:1100])
-    assert found.max() < 0.05
-    assert other.min() > 5

@@ -15,7 +15,10 @@ from zerosum.data.fit import Shape
 from zerosum.data.readers.digits import digits as find_digits
 from zerosum.data.source import from_array
 from zerosum.data.survey import survey
-from zerosum.metrics.judge import make_judge
+from zerosum.metrics import judge as module
+from zerosum.metrics.detectors.detector import classifier
+from zerosum.metrics.judge import floats, make_judge
+from zerosum.metrics.session import Value
 
 DRAWN = ("precision", "recall", "density", "coverage")
 
@@ -142,7 +145,38 @@ def test_held_out_pictures_are_new(judge, digits):
 
 
 def test_judging_is_repeatable(judge, of_noise):
-    assert judge.measure(noise(judge.samples, 1, 16, 16)) == of_noise
+    again = judge.measure(noise(judge.samples, 1, 16, 16))
+    assert [figure._replace(seconds=0) for figure in again] == [figure._replace(seconds=0) for figure in of_noise]
+
+
+def test_every_figure_says_what_it_was_made_with(judge, digits, cache, of_noise):
+    """As a line of ``zerosum evaluate`` does, in the same fields and with the same names."""
+    detector = classifier(digits, cache)
+    for figure in of_noise:
+        record = figure.record()
+        assert set(record) <= {*Value._fields, "data", "identity"}
+        judged = figure.features == "classifier"
+        assert record["detector"] == (f"{detector.name}@{detector.sha256[:12]}" if judged else "pixels")
+        assert record.get("accuracy") == (judge.accuracy if judged else None)
+        assert record["resizer"] == "Pillow box, 8 bits, to 12x12"
+        assert (record["data"], record["identity"]) == ("digits", digits.identity)
+        assert record["draws"] == (20 if figure.metric in DRAWN else 1)
+        assert record["weights"] == "ema"
+        assert (record["real"], record["fake"]) == (figure.real_count, figure.fake_count)
+    assert sum({figure.seconds for figure in of_noise}) > 0
+
+
+def test_the_nearest_is_the_nearest(judge, digits):
+    """In whatever blocks the training pictures are looked at."""
+    points = floats(judge.held_out[:20]).flatten(1)
+    train = judge.train.flatten(1)
+    wanted = torch.cdist(points.double(), floats(train).double()).min(dim=1).values
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BLOCK", 100)
+        torch.testing.assert_close(judge._nearest(train, points), wanted, rtol=1e-5, atol=1e-5)
+    some = floats(train[:30])
+    others = torch.cdist(some.double(), some.double()).fill_diagonal_(torch.inf).min(dim=1).values
+    torch.testing.assert_close(module._nearest_other(some), others, rtol=1e-5, atol=1e-5)
 
 
 # ---- other data ----

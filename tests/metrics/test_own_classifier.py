@@ -81,6 +81,9 @@ def test_it_is_trained_once_and_kept(trained, cache, monkeypatch):
     kept = own.load(path)
     assert (kept.data, kept.identity, kept.size, kept.classes) == ("squares", "f" * 64, (12, 12), ("a", "b", "c"))
     assert kept.net.judge(own.view(x, kept.size)).features.equal(trained.features(x))
+    seen = trained.look(x)
+    torch.testing.assert_close(seen.logits, kept.net(own.view(x, kept.size)))
+    torch.testing.assert_close(seen.logits.softmax(1), kept.net.judge(own.view(x, kept.size)).probabilities)
 
 
 def test_other_pictures_have_another_classifier(trained, cache, monkeypatch):

@@ -14,7 +14,7 @@ from zerosum.metrics.frechet import (
     moments_of,
 )
 from zerosum.metrics.kernels import KernelDistance, full_kernel_distance, kernel_distance, maximum_mean_discrepancy
-from zerosum.metrics.neighbours import Coverage, Nearest, k_nearest, nearest, neighbour_measures
+from zerosum.metrics.neighbours import Coverage, Nearest, k_nearest, neighbour_measures
 from zerosum.metrics.paths import path_length, path_length_of
 from zerosum.metrics.scores import (
     Accuracy,
@@ -68,7 +68,6 @@ __all__ = [
     "moments_of",
     "ms_ssim",
     "ms_ssim_diversity",
-    "nearest",
     "neighbour_measures",
     "path_length",
     "path_length_of",

@@ -5,6 +5,8 @@ Every number stands beside the value that real training pictures get against the
 
 from __future__ import annotations
 
+import functools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +20,30 @@ from zerosum import streams
 from zerosum.data.pictures import Part, Pictures
 from zerosum.data.source import Bytes
 from zerosum.metrics.classifier import Classifier, Judgement
-from zerosum.metrics.detectors.own import BLOCK, MOST_TRAIN, own_classifier, shrunk, small, view_size
-from zerosum.metrics.neighbours import Coverage, nearest, neighbour_measures
+from zerosum.metrics.detectors.own import MOST_TRAIN, own_classifier, resized_by, shrunk, small, view_size
+from zerosum.metrics.neighbours import Coverage, k_nearest, neighbour_measures
 
 K = 5
 CONFIDENT = 0.9
 NEAR_COPY = 0.5  # nearer to a training picture than this share of the held-out pictures' median distance
 _MOST = 500
 _MOST_CLASSIFIED = 10_000
+_BLOCK = 10_000  # training pictures that are floats at the same time
 _SEED = 20140610
+DIGITS = 12  # of a hash that are shown
 
 
 class Figure(NamedTuple):
-    """One number of the judgement: ``value`` for the samples, ``real`` for real training pictures in their place."""
+    """One number of the judgement: ``value`` for the samples, ``real`` for real training pictures in their place.
+
+    Attributes:
+        features: "classifier" or "pixels".
+        detector: name and first digits of the hash of the classifier, or "pixels".
+        resizer: how the pictures were brought to the size at which they were looked at.
+        data, identity: name and content of the real pictures.
+        accuracy: of the classifier, on held-out pictures.
+        seconds: for all figures that were measured together.
+    """
 
     metric: str
     value: float
@@ -39,6 +52,34 @@ class Figure(NamedTuple):
     protocol: str
     real_count: int
     fake_count: int
+    draws: int
+    detector: str
+    resizer: str
+    data: str
+    identity: str
+    accuracy: float | None = None
+    seconds: float = 0.0
+
+    def record(self, weights: str = "ema") -> dict[str, object]:
+        """A line of metrics.jsonl, with the fields of those that ``zerosum evaluate`` appends."""
+        line: dict[str, object] = {
+            "metric": self.metric,
+            "value": round(self.value, 6),
+            "baseline": round(self.real, 6),
+            "beside": "real training pictures",
+            "protocol": self.protocol,
+            "detector": self.detector,
+            "resizer": self.resizer,
+            "accuracy": self.accuracy,
+            "data": self.data,
+            "identity": self.identity,
+            "real": self.real_count,
+            "fake": self.fake_count,
+            "draws": self.draws,
+            "weights": weights,
+            "seconds": self.seconds,
+        }
+        return {key: value for key, value in line.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -50,10 +91,12 @@ class Judge:
     """
 
     name: str
+    identity: str
     train: Tensor
     held_out: Tensor
     size: int
     draws: int
+    resizer: str
     classifier: Classifier | None
     accuracy: float | None
     view: Callable[[Bytes], Tensor]  # uint8 (N, C, H, W) -> uint8 at the view's size
@@ -67,21 +110,48 @@ class Judge:
     def measure(self, samples: Bytes) -> list[Figure]:
         """Judge generated pictures: uint8 (``self.samples``, C, H, W) at the training size."""
         fake = floats(self.view(samples))
-        figures = []
+        looks: list[Callable[[], list[Figure]]] = []
         if self.classifier is not None:
-            figures += self._neighbours("classifier", fake, lambda x: self._classify(x).features)
-            figures += self._naming(fake)
-        figures += self._neighbours("pixels", fake, lambda x: x.flatten(1))
-        return figures + self._copies(fake)
+            looks.append(lambda: self._neighbours("classifier", fake, lambda x: self._classify(x).features))
+            looks.append(lambda: self._naming(fake))
+        looks.append(lambda: self._neighbours("pixels", fake, lambda x: x.flatten(1)))
+        looks.append(lambda: self._copies(fake))
+        figures: list[Figure] = []
+        for look in looks:
+            began = time.monotonic()
+            found = look()
+            seconds = round(time.monotonic() - began, 3)
+            figures += [figure._replace(seconds=seconds) for figure in found]
+        return figures
 
     def _nearest(self, train: Tensor, points: Tensor) -> Tensor:
         """Distance from each point to the nearest training picture; the pictures become floats a block at a time."""
-        found = [nearest(to=floats(block), points=points) for block in train.split(BLOCK)]
+        found = [k_nearest(to=floats(block), points=points).distance[:, 0] for block in train.split(_BLOCK)]
         return torch.stack(found).min(dim=0).values
 
-    def _figure(self, metric: str, value: float, real: float, features: str, counts: tuple[int, int]) -> Figure:
-        protocol = f"{self.name}-{features}-k{K}-{self.size}x{self.draws}"
-        return Figure(metric, value, real, features, protocol, *counts)
+    def _figure(
+        self, metric: str, value: float, real: float, features: str, counts: tuple[int, int], draws: int = 1
+    ) -> Figure:
+        judged = features == "classifier" and self.classifier is not None
+        return Figure(
+            metric,
+            value,
+            real,
+            features,
+            f"{self.name}-{features}-k{K}-{self.size}x{self.draws}",
+            *counts,
+            draws,
+            self.detector if judged else features,
+            self.resizer,
+            self.name,
+            self.identity,
+            self.accuracy if judged else None,
+        )
+
+    @functools.cached_property
+    def detector(self) -> str:
+        """The classifier as ``zerosum evaluate`` calls it."""
+        return f"classifier-{self.name}@{self.classifier.sha256()[:DIGITS]}" if self.classifier else "pixels"
 
     def _classify(self, x: Tensor) -> Judgement:
         assert self.classifier is not None
@@ -98,7 +168,7 @@ class Judge:
         baseline = _mean([neighbour_measures(real=real, fake=part, k=K) for part in trains])
         counts = (self.size, self.size)
         return [
-            self._figure(metric, own, base, name, counts)
+            self._figure(metric, own, base, name, counts, self.draws)
             for metric, own, base in zip(Coverage._fields, value, baseline, strict=True)
         ]
 
@@ -155,10 +225,12 @@ def make_judge(pictures: Pictures, cache: Path, deadline: float | None = None) -
     own = own_classifier(pictures, cache, deadline) if labelled else None
     return Judge(
         name=pictures.name,
+        identity=pictures.identity,
         train=train,
         held_out=held_out,
         size=count,
         draws=20 if count <= 200 else 5,
+        resizer=resized_by(size),
         classifier=None if own is None else own.net,
         accuracy=None if own is None else own.accuracy,
         view=lambda pixels: shrunk(torch.from_numpy(pixels), size),
@@ -172,7 +244,9 @@ def _mean(measures: list[Coverage]) -> Coverage:
 
 def _nearest_other(points: Tensor) -> Tensor:
     """Distance from each point to the nearest of the others; (N,)."""
-    return torch.cdist(points, points).fill_diagonal_(torch.inf).min(dim=1).values if len(points) > 1 else torch.ones(1)
+    if len(points) < 2:
+        return torch.ones(1, dtype=torch.float64)
+    return k_nearest(to=points, points=points, own=torch.arange(len(points))).distance[:, 0]
 
 
 def _share(mask: Tensor) -> float:

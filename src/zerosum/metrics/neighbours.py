@@ -109,11 +109,6 @@ def k_nearest(*, to: Tensor, points: Tensor, k: int = 1, own: Tensor | None = No
     return Nearest(squares.sqrt(), index)
 
 
-def nearest(*, to: Tensor, points: Tensor, block: int = 1024) -> Tensor:
-    """Distance from each of ``points`` (N, d) to the nearest of ``to`` (M, d), in their own precision; shape (N,)."""
-    return torch.cat([torch.cdist(part, to).min(dim=1).values for part in points.split(block)])
-
-
 def _balls(points: Tensor, k: int) -> _Balls:
     own = torch.arange(len(points), device=points.device)
     return _Balls(points, _k_smallest(points, points, k, own, last=True)[0][:, -1])
