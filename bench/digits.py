@@ -53,7 +53,8 @@ def one_run(recipe: str, seed: int, out: Path) -> dict[str, tuple[float, float]]
     command = [sys.executable, "-m", "zerosum", "train", "digits", "--recipe", recipe, "--seed", str(seed), "-o", out]
     new = not out.exists()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    every = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    lines = [line for line in every if "-" in line["protocol"]]  # the judgement's
     found = {f"{line['metric']} {line['protocol'].split('-')[1]}": (line["value"], line["baseline"]) for line in lines}
     shares = [line["value"] for line in lines if line["metric"].startswith("share.")]
     found["smallest class share"], found["largest class share"] = (min(shares), 0.1), (max(shares), 0.1)

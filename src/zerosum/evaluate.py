@@ -97,7 +97,7 @@ def evaluate(
             full = value._replace(snapshot=given.images)
             values.append(full)
             if given.run is not None:
-                files.append_line(given.run.metrics, {"images": given.images, **full.record()})
+                given.run.add_metrics([{"images": given.images, **full.record()}])
             told.say(line(full) if len(values) > 1 else f"{HEADING}\n{line(full)}")
     except Interrupted:
         if not values:
