@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -161,3 +162,17 @@ def test_seeds() -> None:
 def test_seeds_of_any_text(text: str) -> None:
     with contextlib.suppress(UserError):
         assert all(seed >= 0 for seed in parse_seeds(text))
+
+
+@pytest.mark.parametrize(
+    ("classes", "label", "index"),
+    [(("0", "2", "5"), 2, 1), (("0", "2", "5"), "5", 2), (("cat", "dog"), 1, 1), (("cat", "dog"), "dog", 1)],
+)
+def test_a_number_is_a_name_where_classes_are_numbers(classes, label, index):
+    assert Generator._class(SimpleNamespace(classes=classes), label) == index
+
+
+@pytest.mark.parametrize(("classes", "label"), [(("0", "2", "5"), 1), (("cat", "dog"), 2), (("cat", "dog"), -1)])
+def test_a_class_that_is_not_there(classes, label):
+    with pytest.raises(zerosum.UserError, match="There is no label"):
+        Generator._class(SimpleNamespace(classes=classes), label)

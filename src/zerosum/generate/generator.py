@@ -99,7 +99,8 @@ class Generator:
         name = str(label)
         if name in self.classes:
             return self.classes.index(name)
-        if name.isdecimal() and int(name) < len(self.classes):
+        named = any(known.isdecimal() for known in self.classes)  # then a number is a name, and no place
+        if not named and name.isdecimal() and int(name) < len(self.classes):
             return int(name)
         raise UserError(f"There is no label '{label}': this generator knows {', '.join(self.classes)}.")
 
