@@ -57,6 +57,8 @@ def row(name: str, folder: Path) -> str:
         for line in lines
         if line.get("images") == lines[-1]["images"] and "classifier" in line.get("protocol", "")
     }
+    if "precision" not in own:
+        return f"| {name} | not finished | | | | | | |"
     stats = [json.loads(line) for line in (folder / name / "stats.jsonl").read_text().splitlines()]
     _, settings = RUNS[name]
     dials = ", ".join(f"{key}={value}" for key, value in settings.items()) or "as published"
