@@ -92,6 +92,8 @@ REFUSED = {
         with_game(PLAIN, Game(losses.hinge, terms=(LabelSmoothing(),))),
         "cross-entropy",
     ),
+    "averages across labels": (with_game(LABELLED, Game(losses.ragan)), "across different labels"),
+    "the best of an average": (with_game(PLAIN, Game(losses.rahinge, top=0.5)), "top means nothing"),
     "nothing to learn": (with_game(PLAIN, Game(losses.hinge, weight=0)), "teaches it anything"),
     "two batches on one draw": (
         dataclasses.replace(PLAIN, moves=(PLAIN.moves[0], (PLAIN.moves[1][0]._replace(batch=4),))),

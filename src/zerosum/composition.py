@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from zerosum.game.game import Game
-from zerosum.game.losses import cross_entropy_critic
+from zerosum.game.losses import cross_entropy_critic, ragan, rahinge, rals
 from zerosum.game.penalties import FiniteDifference, GradientPenalty
 from zerosum.game.rounds import CriticTurn, GeneratorTurn, Move
 from zerosum.game.sight import Sight
@@ -58,6 +58,11 @@ def _game(game: Game) -> None:
             "label smoothing changes the labels of a cross-entropy, and this loss has none: use it with "
             "non_saturating or saturating"
         )
+    if game.loss in (ragan, rals, rahinge) and game.top != 1:
+        raise ValueError(
+            "an average over all generated pictures does not leave any of them out, so top means nothing with this "
+            "loss: use rpgan, or top=1"
+        )
     if game.weight == 0 and not any(term.name in ("matching", "classifier") for term in game.terms):
         raise ValueError("with weight 0 the generator learns from the terms alone, and no term teaches it anything")
 
@@ -71,6 +76,13 @@ def _labels(nets: Mapping[str, Spec], games: Sequence[Game], classes: int) -> No
         )
     if critic not in (0, classes):
         raise ValueError(f"the critic's classes are {critic}, the recipe's {classes}: use the recipe's dial")
+    if critic and _field(nets["critic"], "labels", "projection") != "classifier":
+        for game in games:
+            if game.loss in (ragan, rals, rahinge):
+                raise ValueError(
+                    "a relativistic average compares scores across different labels, which a critic that sees labels "
+                    "does not give on one scale: use rpgan, which pairs pictures of one label, or the labels classifier"
+                )
     asked = any(isinstance(term, AuxiliaryClassifier) for game in games for term in game.terms)
     if not hasattr(nets["critic"], "labels"):
         return

@@ -77,7 +77,9 @@ def parameters(recipe: Recipe, player: str) -> int:
 def _dials(function: RecipeFunction) -> Iterator[tuple[str, str, Any]]:
     hints = typing.get_type_hints(function)
     for name, parameter in dials(function).items():
-        default = "from the data" if parameter.default in (parameter.empty, None) else parameter.default
+        default = parameter.default
+        if default in (parameter.empty, None):
+            default = "from the data" if name in ("resolution", "channels", "classes") else "see above"
         options = [kind for kind in typing.get_args(hints[name]) if kind is not type(None)]
         union = type(None) in typing.get_args(hints[name])
         yield name, words(options[0] if union else hints[name]), default

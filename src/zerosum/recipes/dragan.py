@@ -18,7 +18,7 @@ CITATION = """@article{kodali2017dragan,
   title={On Convergence and Stability of {GAN}s},
   author={Kodali, Naveen and Abernethy, Jacob and Hays, James and Kira, Zsolt}, journal={arXiv:1705.07215},
   year={2017}}"""
-NUMBERS = "No FID was published with it."
+NUMBERS = "CIFAR-10: FID 34.7 (StudioGAN)."
 FORMS = {"64x64": {"resolution": (64, 64)}}
 
 

@@ -39,7 +39,8 @@ def fgan(
     """The critic estimates a divergence of the two distributions from below, the generator makes it small.
 
     form=practical maximises g(V(G(z))) instead of minimising the conjugate, as the paper does against weak gradients.
-    The networks are DCGAN's. gan and js are nearly the same game; kl, neyman and jeffrey have exponential conjugates.
+    The networks are DCGAN's. gan and js are nearly the same game; Only pearson, js,
+    gan and total_variation are free of exponentials, which overflow where a player is far ahead.
     """
     image_width, image_height = resolution
     adam = Adam(rate, beta1=0.5)

@@ -16,7 +16,7 @@ from zerosum.recipes.labels import classifier
 CITATION = """@inproceedings{jolicoeur2019relativistic,
   title={The relativistic discriminator: a key element missing from standard {GAN}},
   author={Jolicoeur-Martineau, Alexia}, booktitle={ICLR}, year={2019}}"""
-NUMBERS = "None is given here that was read at its source; at the equilibrium both players' losses are log 2."
+NUMBERS = "At the equilibrium both players' losses are log 2 with rpgan and ragan, 1 with rals and rahinge."
 FORMS = {"32x32": {"resolution": (32, 32)}}
 
 
@@ -26,7 +26,7 @@ def relativistic(
     classes: int = 0,
     generator_labels: GeneratorLabels = "concat",
     critic_labels: CriticLabels = "projection",
-    loss: Literal["rpgan", "ragan", "rals", "rahinge"] = "ragan",
+    loss: Literal["rpgan", "ragan", "rals", "rahinge"] | None = None,
     width: int = 64,
     rate: float = 2e-4,
     batch: int = 32,
@@ -35,6 +35,8 @@ def relativistic(
     images: int = 3_200_000,
 ) -> Recipe:
     """Scores count only against scores of the other side: pair by pair (rpgan) or against their mean (ragan, ...).
+
+    Without ``loss`` it is ragan, and with labels rpgan, since a mean over different labels means little.
 
     The networks are the plain convolutional ones of the spectral norm paper, one turn each.
     """
@@ -47,7 +49,9 @@ def relativistic(
     return Recipe(
         name="relativistic",
         players={"generator": PlayerSpec(generator, adam), "critic": PlayerSpec(critic, adam)},
-        moves=alternating(Game(losses.CATALOGUE[loss], terms=classifier(classes, critic_labels))),
+        moves=alternating(
+            Game(losses.CATALOGUE[loss or ("rpgan" if classes else "ragan")], terms=classifier(classes, critic_labels))
+        ),
         latent=Latent(128, "normal"),
         width=image_width,
         height=image_height,

@@ -20,7 +20,7 @@ CITATION = """@inproceedings{miyato2018sngan,
   title={A Large-Scale Study on Regularization and Normalization in {GAN}s},
   author={Kurach, Karol and Lucic, Mario and Zhai, Xiaohua and Michalski, Marcin and Gelly, Sylvain},
   booktitle={ICML}, year={2019}}"""
-NUMBERS = "CIFAR-10: FID 25.5 in the paper (5,000 samples)."
+NUMBERS = "None that was checked at its source."
 FORMS = {"32x32": {"resolution": (32, 32)}, "128x128": {"resolution": (128, 128)}}
 
 

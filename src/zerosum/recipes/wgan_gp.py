@@ -21,7 +21,7 @@ CITATION = """@inproceedings{gulrajani2017wgangp,
   title={Improved Training of {W}asserstein {GAN}s},
   author={Gulrajani, Ishaan and Ahmed, Faruk and Arjovsky, Martin and Dumoulin, Vincent and Courville, Aaron},
   booktitle={NeurIPS}, year={2017}}"""
-NUMBERS = "CIFAR-10, resnet: FID 29.3 as published then; 22.3 to 26.1 in reproductions (50,000 samples, training set)."
+NUMBERS = "CIFAR-10, resnet: FID 29.3 in that time; 22.3 in mimicry (50,000 samples against the training set)."
 FORMS = {
     "CIFAR-10, resnet": {"resolution": (32, 32)},
     "CIFAR-10, resnet, labels": {"resolution": (32, 32), "classes": 10},
