@@ -41,6 +41,23 @@ def test_labels_condition_unless_refused(labelled_data: Path, plain_data: Path) 
         make_plan(Request(str(plain_data), settings={"conditional": "true"}))
 
 
+def test_how_labels_enter_where_none_do(labelled_data: Path, plain_data: Path) -> None:
+    """A dial that would do nothing is refused, with the reason why there are no labels."""
+    for data, words in ((plain_data, "the pictures have no labels"), (labelled_data, "plays without labels by itself")):
+        with pytest.raises(UserError, match=f"critic_labels=projection says how labels enter, and none do: .*{words}"):
+            make_plan(Request(str(data), "dcgan", settings={"critic_labels": "projection"}))
+    settings = {"critic_labels": "projection", "conditional": "true"}
+    assert make_plan(Request(str(labelled_data), "dcgan", settings=settings)).recipe.classes == 3
+
+
+def test_settings_of_every_recipe(labelled_data: Path) -> None:
+    for recipe in ("modern", "wgan", modern((12, 12), 1)):
+        made = make_plan(Request(str(labelled_data), recipe, settings={"mirror": "yes", "balanced": "true"})).recipe
+        assert (made.mirror, made.balanced) == (True, True)
+        with pytest.raises(UserError, match="mirror=left is not possible: expected true or false"):
+            make_plan(Request(str(labelled_data), recipe, settings={"mirror": "left"}))
+
+
 def test_a_recipe_function_of_ones_own(plain_data: Path, tmp_path: Path) -> None:
     def mine(power: int = 3) -> Recipe:
         return modern(resolution=(12, 12), channels=1, width=2**power, batch=16, images=160)

@@ -175,11 +175,11 @@ def test_dials_are_typed_by_the_recipe():
         "rate": 1e-3,
         "resolution": (64, 32),
         "augment": ("color", "cutout"),
-        "mirror": True,
         "images": 1_000_000,
     }
     assert type(typed["images"]) is int
-    assert dotted == {"players.critic.optimizer.rate": "1e-4"}
+    assert dotted == {"mirror": "yes", "players.critic.optimizer.rate": "1e-4"}
+    assert change(modern(**typed), "mirror", "yes").mirror
     assert modern(**typed).players["critic"].net.width == 48
     assert parse_settings(dcgan, {"kernel": "5", "first_norm": "feature"})[0] == {"kernel": 5, "first_norm": "feature"}
 
@@ -314,8 +314,6 @@ OTHER = {
     "generator_turns": 2,
     "rate": 5e-4,
     "batch": 32,
-    "mirror": True,
-    "balanced": True,
     "images": 123_456,
     "blocks": 2,
     "gamma": 2.0,

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from zerosum.game.game import Game
-from zerosum.game.losses import cross_entropy_critic, ragan, rahinge, rals
+from zerosum.game.losses import cross_entropy_critic, ragan, rahinge, rals, wasserstein_critic
 from zerosum.game.penalties import FiniteDifference, GradientPenalty
 from zerosum.game.rounds import CriticTurn, GeneratorTurn, Move
 from zerosum.game.sight import Sight
-from zerosum.game.terms import AuxiliaryClassifier, LabelSmoothing
+from zerosum.game.terms import AuxiliaryClassifier, FeatureMatching, LabelSmoothing
 from zerosum.networks import Spec
 
 
@@ -50,6 +50,8 @@ def check(
     if len({sight.pack for _, sight in parts}) > 1:
         raise ValueError("all turns show the critic packs of one size, or it would need several first layers")
     _layers(nets["critic"], [game for game, _ in parts], clips.get("critic"))
+    pack = parts[0][1].pack if parts else 1
+    _sizes(nets, min(sizes.values()), pack)
 
 
 def _game(game: Game) -> None:
@@ -107,14 +109,23 @@ def _packs(sight: Sight, channels: int, classes: int, sizes: Mapping[int, int], 
 
 
 def _layers(critic: Spec, games: Sequence[Game], clip: float | None) -> None:
-    """What only the critic's layers tell."""
+    """What only the critic's layers tell.
+
+    Batch norm under R1, R2 and DRAGAN, and minibatch layers under any penalty, are as they were published: the slope is
+    that of all scores together there.
+    """
     penalties = [penalty for game in games for penalty in game.penalties]
     between = any(isinstance(penalty, GradientPenalty) and penalty.at == "between" for penalty in penalties)
     finite = any(isinstance(penalty, FiniteDifference) for penalty in penalties)
-    if not (between or finite or clip):
+    free = clip is None and _ours(critic) and any(_is_free(game) for game in games)
+    if not (between or finite or clip or free):
         return
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        layers = list(critic.build().modules())
+    layers = _layers_of(critic)
+    if free and not any(hasattr(layer, "advance") for layer in layers):
+        raise ValueError(
+            "nothing bounds the critic of this Wasserstein game, so that its scores grow without end: add the penalty "
+            "wgan_gp or dragan, clip the weights, or use norm=spectral"
+        )
     mixing = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers)
     if between and mixing:
         raise ValueError(
@@ -128,6 +139,34 @@ def _layers(critic: Spec, games: Sequence[Game], clip: float | None) -> None:
         )
     if clip and any(hasattr(layer, "advance") for layer in layers):
         raise ValueError("spectral norm divides the weights by their norm, so that clipping them means nothing")
+
+
+def _sizes(nets: Mapping[str, Spec], batch: int, pack: int) -> None:
+    """Whether there are others in a batch for the layers that compare with others."""
+    kind, packs = _field(nets["critic"], "minibatch", "none"), batch // pack
+    if kind != "none" and packs < 2:
+        raise ValueError("a minibatch layer compares the pictures of a batch, and there is one: use a larger batch")
+    if kind == "deviation" and all(packs % group for group in (2, 3)):
+        raise ValueError(f"minibatch deviation compares groups of 2 to 4, into which {packs} cannot be cut")
+    for name, count in (("generator", batch), ("critic", packs)):
+        if count < 2 and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in _layers_of(nets[name])):
+            raise ValueError(f"batch norm needs a batch to compare with, and the {name}'s is of {count}: use more")
+
+
+def _is_free(game: Game) -> bool:
+    """Whether the critic's loss has no end below, and nothing in the game bounds the critic."""
+    bounding = [term for term in game.terms if not isinstance(term, AuxiliaryClassifier | FeatureMatching)]
+    return game.loss.critic is wasserstein_critic and not game.penalties and not bounding
+
+
+def _ours(net: Spec) -> bool:
+    """A stranger's network may be bounded in ways that cannot be seen."""
+    return type(net).__module__.startswith("zerosum.")
+
+
+def _layers_of(net: Spec) -> list[nn.Module]:
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        return list(net.build().modules())
 
 
 def _field(spec: Any, name: str, otherwise: Any) -> Any:

@@ -5,6 +5,7 @@ A recipe is given small: its batch and width decide how long this takes (a secon
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,18 +16,24 @@ from unittest import mock
 import numpy as np
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+)
 
 from zerosum.data.pictures import Pictures
 from zerosum.errors import UserError
+from zerosum.game.critic import output_of
 from zerosum.game.rounds import play
 from zerosum.game.schedules import Clock
+from zerosum.game.sight import PLAIN, packed
 from zerosum.recipe import Recipe, RecipeFunction
 from zerosum.run import Run
 from zerosum.training import checkpoint, saving
 from zerosum.training.trainer import Budget, Choices, Trainer
 
-ROUNDS = 4
+ROUNDS, LATE = 4, 10_000
 SIZES = ((16, 16), (28, 28), (32, 32), (48, 48), (64, 64), (128, 128), (24, 16), (256, 384))
 
 
@@ -64,8 +71,12 @@ def builds(function: RecipeFunction, sizes: Sequence[tuple[int, int]] = SIZES, *
                 latents = torch.zeros(recipe.batch, recipe.latent.size)
                 labels = torch.zeros(recipe.batch, dtype=torch.int64) if recipe.classes else None
                 pictures = nets["generator"](latents, labels)
+                pack = _pack(recipe)
+                scores = output_of(functools.partial(nets["critic"], labels=labels), packed(pictures, pack)).scores
             if tuple(pictures.shape) != (recipe.batch, recipe.channels, size[1], size[0]):
                 raise NotConforming(f"{recipe.name} makes pictures of shape {tuple(pictures.shape)} at {size}")
+            if len(scores) * pack != recipe.batch:
+                raise NotConforming(f"{recipe.name}: its critic gives {len(scores)} scores for {recipe.batch} pictures")
         able.append(size)
     return able
 
@@ -75,10 +86,12 @@ def moves_who_moves(recipe: Recipe) -> None:
     with _trainer(recipe) as one:
         draws, memory = one.draws(Clock(budget=recipe.images)), one.memory
         for index, move in enumerate(recipe.moves):
-            before = _weights(one)
+            before = _weights(one) | _vectors(one)
             _, memory = play((move,), one.players, draws, memory)
             moved = {
-                name.split(".")[0] for name, tensor in _weights(one).items() if not torch.equal(tensor, before[name])
+                name.split(".")[0]
+                for name, tensor in (_weights(one) | _vectors(one)).items()
+                if not torch.equal(tensor, before[name])
             }
             playing = {turn.player for turn in move if turn.is_played(0)}
             if moved != playing:
@@ -90,8 +103,7 @@ def moves_who_moves(recipe: Recipe) -> None:
 def reaches_every_weight(recipe: Recipe) -> None:
     """Every weight that is trained gets a gradient, and every matrix one that is not zero."""
     with _trainer(recipe) as one:
-        for _ in range(ROUNDS):
-            one.play_round(Budget(recipe.images))
+        _play(one, ROUNDS, LATE)
         for role, player in one.players.items():
             for name, parameter in player.net.named_parameters():
                 if not parameter.requires_grad:
@@ -108,9 +120,8 @@ def waits_for_nothing(recipe: Recipe) -> None:
         _trainer(recipe) as one,
     ):
         try:
-            for _ in range(2):
-                one.play_round(Budget(recipe.images))
-        except torch._subclasses.fake_tensor.DataDependentOutputException as error:
+            _play(one, 2, LATE)
+        except (DataDependentOutputException, DynamicOutputShapeException) as error:
             raise NotConforming(f"{recipe.name}: a round reads a number from the device ({error})") from None
 
 
@@ -136,8 +147,7 @@ def goes_on(recipe: Recipe) -> None:
         two.memory = checkpoint.restore(saved.tensors, two.players, two.average, two.memory)
         two.images, two.rounds = one.images, one.rounds
         for each in (one, two):
-            for _ in range(ROUNDS):
-                each.play_round(Budget(recipe.images))
+            _play(each, ROUNDS, LATE)
         _same(recipe, _state(one), _state(two), "a resumed run differs")
 
 
@@ -196,6 +206,28 @@ def noise(recipe: Recipe, count: int = 64) -> Pictures:
 def _trainer(recipe: Recipe) -> Iterator[Trainer]:
     with tempfile.TemporaryDirectory() as folder:
         yield Trainer(recipe, noise(recipe), Run(Path(folder)), 0, Choices())
+
+
+def _play(one: Trainer, rounds: int, late: int) -> None:
+    """Some rounds, and one of those in which everything has begun that begins late."""
+    for _ in range(rounds):
+        one.play_round(Budget(one.recipe.images))
+    one.rounds, one.images = late, one.recipe.images - 1
+    one.play_round(Budget(one.recipe.images))
+
+
+def _pack(recipe: Recipe) -> int:
+    return max(getattr(getattr(turn.loss, "sight", PLAIN), "pack", 1) for move in recipe.moves for turn in move)
+
+
+def _vectors(one: Trainer) -> dict[str, Tensor]:
+    """What moves with the weights: the vectors of spectral norm."""
+    return {
+        f"{role}.{name}": buffer.clone()
+        for role, player in one.players.items()
+        for name, buffer in player.net.named_buffers()
+        if name.split(".")[-1] in ("u", "v")
+    }
 
 
 def _weights(one: Trainer) -> dict[str, Tensor]:

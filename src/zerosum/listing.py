@@ -15,7 +15,7 @@ import torch
 from zerosum.errors import UserError, did_you_mean
 from zerosum.recipe import Recipe, RecipeFunction
 from zerosum.recipes import CATALOGUE
-from zerosum.settings import dials, words
+from zerosum.settings import COMMON, dials, words
 
 
 def table() -> list[str]:
@@ -38,9 +38,14 @@ def page(name: str) -> list[str]:
         "",
         "Dials (--set NAME=VALUE):",
         *(f"  {dial:18}{kind:60}{default}" for dial, kind, default in _dials(function)),
+        *(f"  {field:18}{'true or false':60}False" for field in COMMON),
+        "  and fields of the recipe, such as ema.half_life or players.critic.optimizer.rate",
         "",
         "Parameters, generator and critic:",
         *(f"  {form:34}{generator:>12,}{critic:>12,}" for form, generator, critic in counts(function)),
+        "",
+        "How it differs from what was published:",
+        *(f"  {line}" for line in module.DIFFERENCES.splitlines()),
         "",
         "Numbers to expect:",
         *(f"  {line}" for line in module.NUMBERS.splitlines()),

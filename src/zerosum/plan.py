@@ -23,7 +23,7 @@ from zerosum.data.telling import Progress, Say, silent
 from zerosum.errors import UserError, did_you_mean
 from zerosum.recipe import JSON, Recipe, RecipeFunction, describe
 from zerosum.recipes import CATALOGUE
-from zerosum.settings import change, dials, parse, parse_settings
+from zerosum.settings import change, dials, is_field, parse, parse_settings
 from zerosum.training.trainer import Choices
 
 SMALL_ON_CPU = 16  # up to this side the recipe modern needs no narrower networks on a CPU
@@ -116,7 +116,7 @@ def make_plan(request: Request, say: Say = print, looked: Progress = silent) -> 
         if request.resolution is not None:
             raise UserError("A complete recipe has its own resolution: leave resolution out.")
         typed: dict[str, Any] = {}
-        if any("." not in name for name in dotted):
+        if not all(is_field(name) for name in dotted):
             raise UserError("A complete recipe has no dials any more: use dotted settings such as players.critic...")
     else:
         recipe, typed, dotted = _resolve(request, request.recipe, source, seen, choices, reasons)
@@ -214,6 +214,9 @@ def _resolve(
         typed["classes"] = classes
     elif typed.get("classes") and conditional != "auto" and not classes:
         raise UserError(f"classes={typed['classes']} and conditional={conditional} contradict each other.")
+    for name in ("critic_labels", "generator_labels"):
+        if name in settings and not typed.get("classes"):
+            raise UserError(f"{name}={settings[name]} says how labels enter, and none do: {why} (or leave {name} out).")
     reasons.append(Reason("conditional", "yes" if typed.get("classes") else "no", why))
     for name, (value, why) in _tuned(function, request.data == "digits", typed, choices).items():
         if name not in typed:

@@ -16,7 +16,7 @@ from zerosum.errors import UserError
 from zerosum.game.losses import CATALOGUE as LOSSES
 from zerosum.game.losses import Loss
 from zerosum.game.rounds import Move
-from zerosum.game.schedules import Schedule
+from zerosum.game.schedules import Schedule, check_range
 from zerosum.networks import CATALOGUE as NETWORKS
 from zerosum.networks import Spec
 from zerosum.networks.latent import Latent
@@ -34,6 +34,7 @@ class Adam:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
+        check_range("a rate", self.rate)
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and self.eps > 0):
             raise ValueError(f"Adam needs betas in [0, 1) and eps > 0, not {self.beta1}, {self.beta2}, {self.eps}")
 
@@ -45,6 +46,10 @@ class SGD:
     rate: Schedule = 0.1
     momentum: Schedule = 0.0
 
+    def __post_init__(self) -> None:
+        check_range("a rate", self.rate)
+        check_range("momentum", self.momentum, most=1.0)
+
 
 @dataclass(frozen=True)
 class RMSprop:
@@ -55,6 +60,7 @@ class RMSprop:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
+        check_range("a rate", self.rate)
         if not (0 <= self.decay < 1 and self.eps > 0):
             raise ValueError(f"RMSprop needs a decay in [0, 1) and eps > 0, not {self.decay}, {self.eps}")
 

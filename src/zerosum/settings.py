@@ -16,6 +16,9 @@ from zerosum.game.losses import Loss
 from zerosum.game.schedules import Ramp
 from zerosum.recipe import RecipeFunction, parts
 
+# Fields of every recipe that are set by their names alone, as dials are.
+COMMON = ("mirror", "balanced")
+
 
 def dials(recipe: RecipeFunction) -> dict[str, inspect.Parameter]:
     """The recipe function's arguments by name."""
@@ -23,7 +26,7 @@ def dials(recipe: RecipeFunction) -> dict[str, inspect.Parameter]:
 
 
 def parse_settings(recipe: RecipeFunction, settings: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Split ``--set`` values into typed dials of the recipe function and dotted fields (typed by what they replace).
+    """Split ``--set`` values into typed dials of the recipe function and fields (typed by what they replace).
 
     Raises:
         UserError: an unknown dial or a value of the wrong type.
@@ -32,12 +35,17 @@ def parse_settings(recipe: RecipeFunction, settings: Mapping[str, str]) -> tuple
     hints = typing.get_type_hints(recipe)
     typed: dict[str, Any] = {}
     for name, text in settings.items():
-        if "." in name:
+        if is_field(name):
             continue
         if name not in known:
-            raise UserError(f"Unknown setting '{name}'{did_you_mean(name, known)}.")
+            raise UserError(f"Unknown setting '{name}'{did_you_mean(name, [*known, *COMMON])}.")
         typed[name] = parse(text, hints[name], name)
-    return typed, {name: text for name, text in settings.items() if "." in name}
+    return typed, {name: text for name, text in settings.items() if is_field(name)}
+
+
+def is_field(name: str) -> bool:
+    """Whether a setting changes what the recipe function returns."""
+    return "." in name or name in COMMON
 
 
 def change(value: Any, path: str, text: str) -> Any:

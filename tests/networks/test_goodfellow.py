@@ -116,3 +116,30 @@ def test_sizes_of_the_convolutional_discriminator() -> None:
         for size in ((10, 10), (10, 31), (11, 12), (13, 40)):
             net = GoodfellowConvDiscriminator(*size, width=1, units=1).build()
             assert net(torch.empty(2, 3, size[1], size[0])).scores.shape == (2,)
+
+
+def test_a_dropped_pixel_is_black_and_labels_are_not_dropped() -> None:
+    """The discriminator for MNIST sees [0, 1]; what is dropped is black, what is kept is divided by the share."""
+    torch.manual_seed(0)
+    net = GoodfellowDiscriminator(6, 6, width=8, input_dropout=0.9, dropout=0.0, classes=3).build()
+    seen = []
+    net.body[1].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].detach()))
+    labels = torch.tensor([2, 0])
+    net(torch.stack([torch.full((1, 6, 6), -1.0), torch.ones(1, 6, 6)]), labels)
+    black, white = seen[0][:, :36]
+    assert not black.any()
+    assert sorted(white.unique().tolist()) == pytest.approx([0, 10], abs=1e-4)
+    assert torch.equal(seen[0][:, 36:], torch.nn.functional.one_hot(labels, 3).float())
+    net.eval()(torch.zeros(2, 1, 6, 6), labels)
+    assert (seen[1][:, :36] == 0.5).all()
+
+
+def test_the_convolutional_discriminator_drops_pixels_alone() -> None:
+    torch.manual_seed(0)
+    net = GoodfellowConvDiscriminator(14, 14, width=4, units=8, input_dropout=0.5, classes=2).build()
+    seen = []
+    net.body[1].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].detach()))
+    net(torch.full((2, 3, 14, 14), -1.0), torch.tensor([1, 0]))
+    assert set(seen[0][:, :3].unique().tolist()) == {-2.0, 0.0}
+    assert torch.equal(seen[0][:, 3:, 0, 0], torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    assert seen[0][:, 3:].std(dim=(2, 3)).max() == 0

@@ -76,7 +76,9 @@ def output_of(critic: Critic, x: Tensor) -> Output:
 
 
 def slopes_of(critic: Critic, x: Tensor) -> Slopes:
-    """Output at ``x`` and its scores' derivative. Samples must not influence each other (no batch norm)."""
+    """Output at ``x`` and its scores' derivative. Where samples influence each other (batch norm, minibatch layers)
+    it is the slope of all scores together, which R1 and DRAGAN are played with and WGAN-GP's argument does not allow.
+    """
     point = x.detach().requires_grad_()
     output = output_of(critic, point)
     (slopes,) = torch.autograd.grad(output.scores.sum(), point, create_graph=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 from zerosum.game.critic import Critic, Noise, Output, Slopes, TorchNoise, output_of, slopes_of
 from zerosum.game.losses import Loss
 from zerosum.game.penalties import FiniteDifference, GradientPenalty, Penalty
-from zerosum.game.schedules import START, Clock, Ramp, Schedule, value
+from zerosum.game.schedules import START, Clock, Schedule, check_range, value
 from zerosum.game.terms import NOTHING, Memory, Seen, Term
 
 Stats = dict[str, Tensor]
@@ -45,8 +45,15 @@ class Game:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.top, Ramp) and not 0 < self.top <= 1:
-            raise ValueError(f"top is a share of the generated pictures, above 0 and at most 1, not {self.top}")
+        check_range("top, a share of the generated pictures,", self.top, 1e-6, 1.0)
+        check_range("the weight of the loss", self.weight)
+        places = [penalty.at for penalty in self.penalties]
+        if len(set(places)) < len(places):
+            raise ValueError(f"one penalty at each place, not {' and '.join(places)}: give one of them both weights")
+        if self.weight == 0 and self.top != 1:
+            raise ValueError(
+                "with weight 0 the loss teaches the generator nothing, so top means nothing: leave it at 1"
+            )
 
     def critic_loss(
         self,

@@ -13,7 +13,7 @@ from typing import Literal
 from torch import Tensor
 
 from zerosum.game.critic import Critic, Noise, Slopes, output_of
-from zerosum.game.schedules import Schedule
+from zerosum.game.schedules import Schedule, check_range
 
 Place = Literal["real", "fake", "between", "around"]
 _SMALLEST = 1e-24  # a norm's derivative is infinite at zero
@@ -33,8 +33,7 @@ class GradientPenalty:
     every: int = 1
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"a penalty is played each n-th round, n >= 1, not {self.every}")
+        _check(self.weight, self.every)
 
     def of(self, slopes: Slopes) -> Tensor:
         """One number per sample, (N,), before the weight."""
@@ -67,6 +66,11 @@ class FiniteDifference:
     sigma: float = 0.01
     every: int = 1
 
+    def __post_init__(self) -> None:
+        _check(self.weight, self.every)
+        if self.sigma <= 0:
+            raise ValueError(f"the step of a finite difference is above 0, not {self.sigma:g}")
+
     def of(self, critic: Critic, x: Tensor, scores: Tensor, noise: Noise) -> Tensor:
         """One number per sample, (N,), before the weight."""
         moved = output_of(critic, x.detach() + self.sigma * noise.normal(*x.shape)).scores
@@ -94,6 +98,12 @@ def WGANGP(weight: Schedule = 10.0) -> GradientPenalty:
 def DRAGAN(weight: Schedule = 10.0) -> GradientPenalty:
     """weight * E (|slope around real| - 1)^2 (Kodali et al. 2017, algorithm 1)."""
     return GradientPenalty("around", weight, target=1.0)
+
+
+def _check(weight: Schedule, every: int) -> None:
+    check_range("a penalty's weight", weight)
+    if every < 1:
+        raise ValueError(f"a penalty is played each n-th round, n >= 1, not {every}")
 
 
 def _half(gamma: Schedule) -> Schedule:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -265,20 +265,56 @@ def alternating(
     critic_turns: int = 1,
     generator_turns: int = 1,
     one_draw: bool = False,
+    generator_batch: int | None = None,
     sight: Sight = PLAIN,
 ) -> tuple[Move, ...]:
     """Algorithm 1 of Goodfellow et al. 2014: k critic turns on k draws, then the generator on a draw of its own.
 
     With ``one_draw`` the generator answers on the last critic turn's draw, as DCGAN's code does.
+
+    Raises:
+        ValueError: fewer than one turn of either.
     """
+    for name, count in (("critic_turns", critic_turns), ("generator_turns", generator_turns)):
+        if count < 1:
+            raise ValueError(f"{name} is at least 1, not {count}")
     critic = CriticTurn(game, sight)
     moves: list[Move] = [(Turn("critic", critic, draw=index),) for index in range(critic_turns)]
     for index in range(generator_turns):
         draw = critic_turns - 1 if one_draw else critic_turns + index
-        moves.append((Turn("generator", GeneratorTurn(game, sight), draw=draw),))
+        moves.append((Turn("generator", GeneratorTurn(game, sight), draw, generator_batch),))
     return tuple(moves)
 
 
 def simultaneous(game: Game, *, sight: Sight = PLAIN) -> tuple[Move, ...]:
     """Both players move at once, on one draw."""
     return ((Turn("critic", CriticTurn(game, sight)), Turn("generator", GeneratorTurn(game, sight))),)
+
+
+Order = Literal["alternating", "simultaneous"]
+
+
+def in_order(
+    order: Order,
+    game: Game,
+    *,
+    critic_turns: int = 1,
+    generator_turns: int = 1,
+    one_draw: bool = False,
+    sight: Sight = PLAIN,
+) -> tuple[Move, ...]:
+    """``alternating`` or ``simultaneous``, by name.
+
+    Raises:
+        ValueError: dials of the one with the other.
+    """
+    if order == "alternating":
+        return alternating(
+            game, critic_turns=critic_turns, generator_turns=generator_turns, one_draw=one_draw, sight=sight
+        )
+    if (critic_turns, generator_turns, one_draw) != (1, 1, False):
+        raise ValueError(
+            "players that move at once have one turn each, on one draw: critic_turns, generator_turns and one_draw "
+            "belong to play=alternating"
+        )
+    return simultaneous(game, sight=sight)

@@ -59,6 +59,18 @@ def value(schedule: Schedule, clock: Clock) -> float:
     return schedule.start + (schedule.end - schedule.start) * done
 
 
+def check_range(name: str, schedule: Schedule, least: float = 0.0, most: float = math.inf) -> None:
+    """Refuse a number, or a ramp with an end, that is not in [``least``, ``most``].
+
+    Raises:
+        ValueError: it is not.
+    """
+    for number in (schedule.start, schedule.end) if isinstance(schedule, Ramp) else (schedule,):
+        if not least <= number <= most:
+            between = f"at least {least:g}" if most == math.inf else f"between {least:g} and {most:g}"
+            raise ValueError(f"{name} is {between}, not {number:g}")
+
+
 def depends_on_budget(schedule: Schedule) -> bool:
     """Whether a longer budget would change what has been played already."""
     return isinstance(schedule, Ramp) and schedule.unit == "budget"
@@ -67,6 +79,11 @@ def depends_on_budget(schedule: Schedule) -> bool:
 def linear(start: float, end: float, *, images: float) -> Ramp:
     """A straight line over the first ``images``; ``linear(0, rate, images=n)`` is a warm-up."""
     return Ramp(start, end, "linear", 0.0, images, "images")
+
+
+def geometric(start: float, end: float, *, images: float) -> Ramp:
+    """The same factor with each image, over the first ``images``."""
+    return Ramp(start, end, "geometric", 0.0, images, "images")
 
 
 def cosine(start: float, end: float, *, begin: float = 0.0) -> Ramp:

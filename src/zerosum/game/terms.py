@@ -16,7 +16,7 @@ from torch import Tensor
 
 from zerosum.game.augment import jitter
 from zerosum.game.critic import Critic, Noise, Output, output_of
-from zerosum.game.schedules import START, Clock, Schedule, value
+from zerosum.game.schedules import START, Clock, Schedule, check_range, value
 
 # Named 0-D tensors on the device: all that turns remember between rounds.
 Memory = Mapping[str, Tensor]
@@ -77,6 +77,9 @@ class LabelSmoothing:
     name: ClassVar[str] = "smoothing"
     uses_real: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        check_range("label smoothing", self.amount, most=0.5)
+
     def critic(self, seen: Seen) -> Said:
         return Said(value(self.amount, seen.clock) * _on_real(seen).scores.mean())
 
@@ -97,6 +100,10 @@ class LeCam:
     begin: int = 1000
     name: ClassVar[str] = "lecam"
     uses_real: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_range("the weight of LeCam", self.weight)
+        check_range("the decay of LeCam's means", self.decay, most=1.0)
 
     def critic(self, seen: Seen) -> Said:
         real, fake = _on_real(seen).scores, seen.on_fake.scores
@@ -125,6 +132,10 @@ class AuxiliaryClassifier:
     name: ClassVar[str] = "classifier"
     uses_real: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        for part in (self.real, self.fake, self.generated):
+            check_range("a weight of the auxiliary classifier", part)
+
     def critic(self, seen: Seen) -> Said:
         on_real = value(self.real, seen.clock) * _classification(_on_real(seen), seen.labels)
         return Said(on_real + value(self.fake, seen.clock) * _classification(seen.on_fake, seen.labels))
@@ -140,6 +151,9 @@ class FeatureMatching:
     weight: Schedule = 1.0
     name: ClassVar[str] = "matching"
     uses_real: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_range("the weight of feature matching", self.weight)
 
     def critic(self, seen: Seen) -> None:
         return None
@@ -160,6 +174,10 @@ class Consistency:
     fake: Schedule = 0.0
     name: ClassVar[str] = "consistency"
     uses_real: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        for part in (self.real, self.fake):
+            check_range("a weight of consistency", part)
 
     def critic(self, seen: Seen) -> Said | None:
         total: Tensor | None = None
@@ -188,6 +206,10 @@ class LatentConsistency:
     sigma: float = 0.05
     name: ClassVar[str] = "latent_consistency"
     uses_real: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        for part in (self.critic_weight, self.generator_weight, self.sigma):
+            check_range("a weight of consistency in the latents", part)
 
     def critic(self, seen: Seen) -> Said:
         moved = output_of(seen.critic, self._nearby(seen).detach()).scores

@@ -1,7 +1,8 @@
 """The networks of the first paper (Goodfellow et al. 2014), as its code has them: for MNIST and for CIFAR-10.
 
 Rectifiers and sigmoids in the generators; maxout (Goodfellow et al. 2013) and dropout in the discriminators. The
-generator's last bias starts at zero here, not at the data's marginals.
+generator's last bias starts at zero here, not at the data's marginals. Labels are not of that paper: they enter beside
+the pixels, as conditional GANs have them (Mirza and Osindero 2014), in one layer with them.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class GoodfellowGenerator:
 class GoodfellowDiscriminator:
     """Pictures (N, channels, height, width) of any size -> ``Output``, scores (N,) being logits.
 
-    Two maxout layers of ``width`` units with five pieces. Dropout drops shares of the pixels (labels beside them
-    included) and of what goes into each later layer.
+    Two maxout layers of ``width`` units with five pieces, on pixels in [0, 1]. Dropout drops shares of the pixels (they
+    become black) and of what goes into each later layer.
     """
 
     image_width: int
@@ -81,7 +82,7 @@ class GoodfellowDiscriminator:
         make, keep = _critic_layers, 1 - self.dropout
         pixels = self.channels * self.image_height * self.image_width + appended(self.classes, self.labels)
         body = nn.Sequential(
-            Dropout(1 - self.input_dropout),
+            _Input(1 - self.input_dropout, appended(self.classes, self.labels), positive=True),
             make.linear(pixels, self.width * PIECES),
             Maxout(PIECES),
             Dropout(keep),
@@ -129,7 +130,8 @@ class GoodfellowConvDiscriminator:
     """Pictures (N, channels, height, width) with sides of at least 10 -> ``Output``, scores (N,) being logits.
 
     Three convolutions, maxout of two pieces and pooled, of ``width``, ``width`` and six times as many maps; a maxout
-    layer of ``units`` with five pieces. Dropout as in ``GoodfellowDiscriminator``.
+    layer of ``units`` with five pieces. Dropout as in ``GoodfellowDiscriminator``, but on pixels in [-1, 1]: there the
+    contrast of each picture was normalised, around zero.
     """
 
     image_width: int
@@ -160,18 +162,15 @@ class GoodfellowConvDiscriminator:
         """The network with its initial weights, drawn from torch's global generator."""
         make, keep = _critic_layers, 1 - self.dropout
         body: list[nn.Module] = []
-        channels, height, width = (
-            self.channels + appended(self.classes, self.labels),
-            self.image_height,
-            self.image_width,
-        )
+        labels = appended(self.classes, self.labels)
+        channels, height, width = self.channels + labels, self.image_height, self.image_width
         for maps, kernel, padding, pool in (
             (self.width, 8, 4, 4),
             (self.width, 8, 3, 4),
             (6 * self.width, 5, 3, 2),
         ):
             body += [
-                Dropout(keep if body else 1 - self.input_dropout),
+                Dropout(keep) if body else _Input(1 - self.input_dropout, labels),
                 make.conv(channels, maps * CONV_PIECES, kernel, 1, padding),
                 Maxout(CONV_PIECES),
                 nn.MaxPool2d(pool, stride=2, ceil_mode=True),
@@ -181,6 +180,19 @@ class GoodfellowConvDiscriminator:
         body += [Dropout(keep), nn.Flatten(), make.linear(channels * height * width, self.units * PIECES)]
         body += [Maxout(PIECES), Dropout(keep)]
         return Critic(nn.Sequential(*body), (self.units,), make, classes=self.classes, labels=self.labels)
+
+
+class _Input(nn.Module):
+    """Dropout of pixels, of which the last ``labels`` channels are none; in [0, 1] if ``positive``, else in [-1, 1]."""
+
+    def __init__(self, keep: float, labels: int, *, positive: bool = False) -> None:
+        super().__init__()
+        self.dropout, self.labels, self.positive = Dropout(keep), labels, positive
+
+    def forward(self, x: Tensor) -> Tensor:
+        pixels, labels = x.split([x.shape[1] - self.labels, self.labels], dim=1)
+        pixels = self.dropout((pixels + 1) / 2 if self.positive else pixels)
+        return torch.cat([pixels, labels], dim=1) if self.labels else pixels
 
 
 class _Generator(nn.Module):

@@ -16,17 +16,15 @@ from zerosum.recipes.labels import classifier
 CITATION = """@article{radford2015dcgan,
   title={Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks},
   author={Radford, Alec and Metz, Luke and Chintala, Soumith}, journal={arXiv:1511.06434}, year={2015}}"""
-
 NUMBERS = "CIFAR-10: FID about 48 at best with two turns of the discriminator, then it diverges (StudioGAN's logs)."
+DIFFERENCES = """Batch norm's gains start at 1 (the authors' own and PyTorch's examples: normal, 1 +- .02), with an
+epsilon of 1e-5 (the authors' own: 1e-8). No weight decay (the authors' own: 1e-5). Kernels of 5 pad as TensorFlow
+does (the authors' own: 2 on both sides). Labels enter once (DCGAN-tensorflow: at every layer). Samples are of an
+average of the weights (there: of the last ones)."""
+OWN = {"width": 128, "kernel": 5, "bias": False, "first_norm": "feature"}
 FORMS = {
     "64x64, DCGAN-tensorflow": {"resolution": (64, 64), "kernel": 5, "generator_turns": 2},
-    "64x64, the authors' own": {
-        "resolution": (64, 64),
-        "width": 128,
-        "kernel": 5,
-        "bias": False,
-        "first_norm": "feature",
-    },
+    "64x64, the authors' own": {"resolution": (64, 64), **OWN},
     "64x64, PyTorch's examples": {"resolution": (64, 64), "bias": False, "latent": "normal"},
 }
 
@@ -46,8 +44,6 @@ def dcgan(
     generator_turns: int = 1,
     rate: float = 2e-4,
     batch: int = 64,
-    mirror: bool = False,
-    balanced: bool = False,
     images: int = 2_000_000,
 ) -> Recipe:
     """In each round first the discriminator, then the generator on the same z, with the discriminator held still.
@@ -55,44 +51,23 @@ def dcgan(
     The published variants: kernel=5, generator_turns=2 is DCGAN-tensorflow; kernel=5, width=128, bias=false,
     first_norm=feature, batch=128 the authors' own; bias=false, latent=normal the one of PyTorch's examples.
     """
-    image_width, image_height = resolution
-    game = Game(losses.non_saturating, terms=classifier(classes, critic_labels))
+    size = *resolution, channels
+    generator = DCGANGenerator(
+        *size, latent_size, width, kernel, bias, first_norm, classes=classes, labels=generator_labels
+    )
+    critic = DCGANDiscriminator(*size, width, kernel, bias, classes=classes, labels=critic_labels)
     adam = Adam(rate, beta1=0.5, beta2=0.999)
+    game = Game(losses.non_saturating, terms=classifier(classes, critic_labels))
     return Recipe(
         name="dcgan",
-        players={
-            "generator": PlayerSpec(
-                DCGANGenerator(
-                    image_width,
-                    image_height,
-                    channels,
-                    latent_size,
-                    width,
-                    kernel,
-                    bias,
-                    first_norm,
-                    classes=classes,
-                    labels=generator_labels,
-                ),
-                adam,
-            ),
-            "critic": PlayerSpec(
-                DCGANDiscriminator(
-                    image_width, image_height, channels, width, kernel, bias, classes=classes, labels=critic_labels
-                ),
-                adam,
-            ),
-        },
+        players={"generator": PlayerSpec(generator, adam), "critic": PlayerSpec(critic, adam)},
         moves=alternating(game, generator_turns=generator_turns, one_draw=True),
         latent=Latent(latent_size, latent),
-        width=image_width,
-        height=image_height,
+        width=resolution[0],
+        height=resolution[1],
         channels=channels,
         classes=classes,
         batch=batch,
         images=images,
-        stats_every=20 * batch,
-        mirror=mirror,
-        balanced=balanced,
         citation=CITATION,
     )

@@ -19,6 +19,7 @@ CITATION = """@article{kodali2017dragan,
   author={Kodali, Naveen and Abernethy, Jacob and Hays, James and Kira, Zsolt}, journal={arXiv:1705.07215},
   year={2017}}"""
 NUMBERS = "CIFAR-10: FID 34.7 (StudioGAN)."
+DIFFERENCES = """The networks are DCGAN's, for any size. Samples are of an average of the weights."""
 FORMS = {"64x64": {"resolution": (64, 64)}}
 
 
@@ -32,34 +33,26 @@ def dragan(
     weight: float = 10.0,
     rate: float = 1e-4,
     batch: int = 128,
-    mirror: bool = False,
-    balanced: bool = False,
     images: int = 5_000_000,
 ) -> Recipe:
     """DCGAN's game and networks with (|slope| - 1)^2 at points near the reals: x + u v std(x) / 2.
 
     The critic keeps its batch norm: real pictures alone are in that batch.
     """
-    image_width, image_height = resolution
     adam = Adam(rate, beta1=0.5, beta2=0.9)
     game = Game(losses.non_saturating, (DRAGAN(weight),), classifier(classes, critic_labels))
-    generator = DCGANGenerator(
-        image_width, image_height, channels, 100, width, classes=classes, labels=generator_labels
-    )
-    critic = DCGANDiscriminator(image_width, image_height, channels, width, classes=classes, labels=critic_labels)
+    generator = DCGANGenerator(*resolution, channels, 100, width, classes=classes, labels=generator_labels)
+    critic = DCGANDiscriminator(*resolution, channels, width, classes=classes, labels=critic_labels)
     return Recipe(
         name="dragan",
         players={"generator": PlayerSpec(generator, adam), "critic": PlayerSpec(critic, adam)},
         moves=alternating(game),
         latent=Latent(100, "uniform"),
-        width=image_width,
-        height=image_height,
+        width=resolution[0],
+        height=resolution[1],
         channels=channels,
         classes=classes,
         batch=batch,
         images=images,
-        stats_every=20 * batch,
-        mirror=mirror,
-        balanced=balanced,
         citation=CITATION,
     )

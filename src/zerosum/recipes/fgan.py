@@ -17,6 +17,8 @@ CITATION = """@inproceedings{nowozin2016fgan,
   title={f-{GAN}: Training Generative Neural Samplers using Variational Divergence Minimization},
   author={Nowozin, Sebastian and Cseke, Botond and Tomioka, Ryota}, booktitle={NeurIPS}, year={2016}}"""
 NUMBERS = "None is comparable: the paper compares by Parzen windows, and on LSUN by eye."
+DIFFERENCES = """The networks are DCGAN's (there: perceptrons on MNIST, and others on LSUN). Samples are of an
+average of the weights."""
 FORMS = {"64x64": {"resolution": (64, 64)}}
 Divergence = Literal["kl", "reverse_kl", "pearson", "neyman", "hellinger", "jeffrey", "js", "gan", "total_variation"]
 
@@ -32,36 +34,28 @@ def fgan(
     width: int = 64,
     rate: float = 2e-4,
     batch: int = 64,
-    mirror: bool = False,
-    balanced: bool = False,
     images: int = 2_000_000,
 ) -> Recipe:
     """The critic estimates a divergence of the two distributions from below, the generator makes it small.
 
     form=practical maximises g(V(G(z))) instead of minimising the conjugate, as the paper does against weak gradients.
-    The networks are DCGAN's. gan and js are nearly the same game; Only pearson, js,
+    The networks are DCGAN's. gan and js are nearly the same game. Only pearson, js,
     gan and total_variation are free of exponentials, which overflow where a player is far ahead.
     """
-    image_width, image_height = resolution
     adam = Adam(rate, beta1=0.5)
     loss = losses.CATALOGUE[f"fgan_{divergence}" + ("_minimax" if form == "minimax" else "")]
-    generator = DCGANGenerator(
-        image_width, image_height, channels, 100, width, classes=classes, labels=generator_labels
-    )
-    critic = DCGANDiscriminator(image_width, image_height, channels, width, classes=classes, labels=critic_labels)
+    generator = DCGANGenerator(*resolution, channels, 100, width, classes=classes, labels=generator_labels)
+    critic = DCGANDiscriminator(*resolution, channels, width, classes=classes, labels=critic_labels)
     return Recipe(
         name="fgan",
         players={"generator": PlayerSpec(generator, adam), "critic": PlayerSpec(critic, adam)},
         moves=alternating(Game(loss, terms=classifier(classes, critic_labels))),
         latent=Latent(100, "uniform"),
-        width=image_width,
-        height=image_height,
+        width=resolution[0],
+        height=resolution[1],
         channels=channels,
         classes=classes,
         batch=batch,
         images=images,
-        stats_every=20 * batch,
-        mirror=mirror,
-        balanced=balanced,
         citation=CITATION,
     )

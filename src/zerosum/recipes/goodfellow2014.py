@@ -6,8 +6,9 @@ from typing import Literal
 
 from zerosum.game import losses
 from zerosum.game.game import Game
-from zerosum.game.rounds import alternating, simultaneous
-from zerosum.game.schedules import Ramp, linear
+from zerosum.game.rounds import Order, in_order
+from zerosum.game.schedules import geometric, linear
+from zerosum.networks import Spec
 from zerosum.networks.goodfellow import (
     GoodfellowConvDiscriminator,
     GoodfellowConvGenerator,
@@ -24,6 +25,9 @@ CITATION = """@inproceedings{goodfellow2014generative,
   author={Goodfellow, Ian and Pouget-Abadie, Jean and Mirza, Mehdi and Xu, Bing and Warde-Farley, David and
     Ozair, Sherjil and Courville, Aaron and Bengio, Yoshua}, booktitle={NeurIPS}, year={2014}}"""
 NUMBERS = "MNIST: 225 +- 2 nats by a Parzen window, a measure that nobody uses any more; there is no FID of that time."
+DIFFERENCES = """The generator's last bias starts at zero (there: at the mean picture). CIFAR-10's pictures are in
+[-1, 1] (there: normalised in contrast). Labels are the idea of cGAN, not its networks. Samples are of an average of
+the weights."""
 FORMS = {
     "MNIST": {"resolution": (28, 28)},
     "MNIST, labels": {"resolution": (28, 28), "classes": 10},
@@ -39,58 +43,50 @@ def goodfellow2014(
     classes: int = 0,
     critic_labels: CriticLabels = "concat",
     form: Literal["mlp", "convolutional"] = "mlp",
-    play: Literal["simultaneous", "alternating"] = "simultaneous",
+    play: Order = "simultaneous",
     critic_turns: int = 1,
     loss: Literal["non_saturating", "saturating"] = "non_saturating",
     width: int = 1200,
     rate: float | None = None,
     batch: int | None = None,
-    mirror: bool = False,
-    balanced: bool = False,
     images: int = 12_500_000,
 ) -> Recipe:
     """Maxout discriminator with dropout against a rectified generator, both by gradient descent with momentum.
 
     play=alternating with critic_turns=k is the paper's Algorithm 1, loss=saturating its minimax game; the code moves
-    both at once and maximises log D(G(z)). form=convolutional is the one for CIFAR-10. Labels as in cGAN (Mirza and
-    Osindero 2014). ``width`` is the generator's in the mlp form, of which the discriminator has a fifth.
+    both at once and maximises log D(G(z)). form=convolutional is the one for CIFAR-10. ``width`` is the generator's in
+    the mlp form, of which the discriminator has a fifth. Without ``rate`` and ``batch``: .1 and 100, convolutional .004
+    and 128.
     """
-    image_width, image_height = resolution
-    mlp = form == "mlp"
-    batch = batch or (100 if mlp else 128)
-    rate = rate or (0.1 if mlp else 0.004)
+    size, mlp = (*resolution, channels), form == "mlp"
+    batch = batch if batch is not None else 100 if mlp else 128
+    rate = rate if rate is not None else 0.1 if mlp else 0.004
+    generator: Spec
+    critic: Spec
     if mlp:
-        generator = GoodfellowGenerator(image_width, image_height, channels, width=width, classes=classes)
-        critic = GoodfellowDiscriminator(
-            image_width, image_height, channels, width=max(1, width // 5), classes=classes, labels=critic_labels
-        )
+        generator = GoodfellowGenerator(*size, width=width, classes=classes)
+        critic = GoodfellowDiscriminator(*size, max(1, width // 5), classes=classes, labels=critic_labels)
     else:
-        generator = GoodfellowConvGenerator(image_width, image_height, channels, classes=classes)
-        critic = GoodfellowConvDiscriminator(image_width, image_height, channels, classes=classes, labels=critic_labels)
-    game = Game(losses.CATALOGUE[loss], terms=classifier(classes, critic_labels))
-
-    def descent(start: float) -> SGD:
-        return SGD(
-            Ramp(start, start * 1e-5, "geometric", 0, DECAY * batch / 100, "images"),
-            linear(0.5, 0.7, images=250 * EPOCH),
-        )
-
+        generator = GoodfellowConvGenerator(*size, classes=classes)
+        critic = GoodfellowConvDiscriminator(*size, classes=classes, labels=critic_labels)
+    fall = DECAY * max(1, batch) / 100
+    momentum = linear(0.5, 0.7, images=250 * EPOCH)
     return Recipe(
         name="goodfellow2014",
         players={
-            "generator": PlayerSpec(generator, descent(rate)),
-            "critic": PlayerSpec(critic, descent(rate / 2)),  # the code halves the discriminator's loss
+            "generator": PlayerSpec(generator, SGD(geometric(rate, 1e-5 * rate, images=fall), momentum)),
+            # the code halves the discriminator's loss
+            "critic": PlayerSpec(critic, SGD(geometric(rate / 2, 0.5e-5 * rate, images=fall), momentum)),
         },
-        moves=simultaneous(game) if play == "simultaneous" else alternating(game, critic_turns=critic_turns),
+        moves=in_order(
+            play, Game(losses.CATALOGUE[loss], terms=classifier(classes, critic_labels)), critic_turns=critic_turns
+        ),
         latent=Latent(100, "unit-uniform"),
-        width=image_width,
-        height=image_height,
+        width=resolution[0],
+        height=resolution[1],
         channels=channels,
         classes=classes,
         batch=batch,
         images=images,
-        stats_every=20 * batch,
-        mirror=mirror,
-        balanced=balanced,
         citation=CITATION,
     )

@@ -24,6 +24,8 @@ CITATION = """@inproceedings{huang2024r3gan,
   booktitle={NeurIPS}, year={2020}}"""
 
 NUMBERS = "The paper's own networks: CIFAR-10 1.96, FFHQ-64 1.95 (FID); this one's numbers are in results/."
+DIFFERENCES = """Networks, DiffAugment, the fall of the rate and gamma's scale are this project's own; the game is
+the paper's."""
 FORMS = {
     "28x28, 1 channel, 10 classes": {"resolution": (28, 28), "channels": 1, "classes": 10},
     "64x64, width 64": {"resolution": (64, 64), "width": 64},
@@ -47,8 +49,6 @@ def modern(
     fill: float = 0.0,
     batch: int = 64,
     ema: float = 20_000.0,
-    mirror: bool = False,
-    balanced: bool = False,
     images: int = 2_000_000,
 ) -> Recipe:
     """RpGAN + R1 + R2 (both weighted ``gamma`` / 2, each ``penalty_every``-th round), on one draw per round.
@@ -61,8 +61,7 @@ def modern(
     average's half-life in images. With ``classes`` (None: as many as the data have) both players see labels, and every
     generated picture is paired with a real one of its own class.
     """
-    image_width, image_height = resolution
-    gamma = image_width * image_height / 100 if gamma is None else gamma
+    gamma = resolution[0] * resolution[1] / 100 if gamma is None else gamma
     classes = classes or 0
     slope = cosine(gamma, 0.3 * gamma)
     game = Game(losses.rpgan, (R1(slope, penalty_every), R2(slope, penalty_every)))
@@ -72,21 +71,18 @@ def modern(
         name="modern",
         players={
             "generator": PlayerSpec(
-                ResidualGenerator(image_width, image_height, channels, latent_size, width, blocks, classes), adam
+                ResidualGenerator(*resolution, channels, latent_size, width, blocks, classes), adam
             ),
-            "critic": PlayerSpec(ResidualCritic(image_width, image_height, channels, width, blocks, classes), adam),
+            "critic": PlayerSpec(ResidualCritic(*resolution, channels, width, blocks, classes), adam),
         },
         moves=alternating(game, one_draw=True, sight=sight),
         latent=Latent(latent_size, "normal"),
-        width=image_width,
-        height=image_height,
+        width=resolution[0],
+        height=resolution[1],
         channels=channels,
         classes=classes,
         batch=batch,
         images=images,
         ema=EMA(half_life=ema),
-        stats_every=20 * batch,
-        mirror=mirror,
-        balanced=balanced,
         citation=CITATION,
     )

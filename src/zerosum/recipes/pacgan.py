@@ -16,6 +16,7 @@ CITATION = """@inproceedings{lin2018pacgan,
   title={{PacGAN}: The power of two samples in generative adversarial networks},
   author={Lin, Zinan and Khetan, Ashish and Fanti, Giulia and Oh, Sewoong}, booktitle={NeurIPS}, year={2018}}"""
 NUMBERS = "Stacked MNIST, 26,000 samples: 1,000 of 1,000 modes and KL .06 with pack=2; 99 modes and KL 3.4 without."
+DIFFERENCES = """The networks are dcgan's, for any size. Samples are of an average of the weights."""
 FORMS = {"28x28, pack 2": {"resolution": (28, 28)}, "28x28, pack 4": {"resolution": (28, 28), "pack": 4}}
 
 
@@ -26,30 +27,25 @@ def pacgan(
     width: int = 64,
     rate: float = 2e-4,
     batch: int = 64,
-    mirror: bool = False,
-    balanced: bool = False,
     images: int = 3_200_000,
 ) -> Recipe:
     """DCGAN whose discriminator sees ``pack`` pictures, one behind the other in its input's channels.
 
     Only its first layer knows. A batch is cut into packs, so that there are ``pack`` times fewer scores.
     """
-    image_width, image_height = resolution
+    sight = Sight(pack=pack)
     adam = Adam(rate, beta1=0.5)
-    generator = DCGANGenerator(image_width, image_height, channels, 100, width)
-    critic = DCGANDiscriminator(image_width, image_height, pack * channels, width)
+    generator = DCGANGenerator(*resolution, channels, 100, width)
+    critic = DCGANDiscriminator(*resolution, pack * channels, width)
     return Recipe(
         name="pacgan",
         players={"generator": PlayerSpec(generator, adam), "critic": PlayerSpec(critic, adam)},
-        moves=alternating(Game(losses.non_saturating), sight=Sight(pack=pack)),
+        moves=alternating(Game(losses.non_saturating), sight=sight),
         latent=Latent(100, "uniform"),
-        width=image_width,
-        height=image_height,
+        width=resolution[0],
+        height=resolution[1],
         channels=channels,
         batch=batch,
         images=images,
-        stats_every=20 * batch,
-        mirror=mirror,
-        balanced=balanced,
         citation=CITATION,
     )

@@ -17,6 +17,8 @@ CITATION = """@inproceedings{jolicoeur2019relativistic,
   title={The relativistic discriminator: a key element missing from standard {GAN}},
   author={Jolicoeur-Martineau, Alexia}, booktitle={ICLR}, year={2019}}"""
 NUMBERS = "At the equilibrium both players' losses are log 2 with rpgan and ragan, 1 with rals and rahinge."
+DIFFERENCES = """The batch of 32 and the networks are those of one of the paper's settings, for any size. Samples are
+of an average of the weights."""
 FORMS = {"32x32": {"resolution": (32, 32)}}
 
 
@@ -30,8 +32,6 @@ def relativistic(
     width: int = 64,
     rate: float = 2e-4,
     batch: int = 32,
-    mirror: bool = False,
-    balanced: bool = False,
     images: int = 3_200_000,
 ) -> Recipe:
     """Scores count only against scores of the other side: pair by pair (rpgan) or against their mean (ragan, ...).
@@ -40,12 +40,9 @@ def relativistic(
 
     The networks are the plain convolutional ones of the spectral norm paper, one turn each.
     """
-    image_width, image_height = resolution
     adam = Adam(rate, beta1=0.5, beta2=0.999)
-    generator = SNDCGANGenerator(
-        image_width, image_height, channels, width=width, classes=classes, labels=generator_labels
-    )
-    critic = SNDCGANDiscriminator(image_width, image_height, channels, width, classes=classes, labels=critic_labels)
+    generator = SNDCGANGenerator(*resolution, channels, width=width, classes=classes, labels=generator_labels)
+    critic = SNDCGANDiscriminator(*resolution, channels, width, classes=classes, labels=critic_labels)
     return Recipe(
         name="relativistic",
         players={"generator": PlayerSpec(generator, adam), "critic": PlayerSpec(critic, adam)},
@@ -53,14 +50,11 @@ def relativistic(
             Game(losses.CATALOGUE[loss or ("rpgan" if classes else "ragan")], terms=classifier(classes, critic_labels))
         ),
         latent=Latent(128, "normal"),
-        width=image_width,
-        height=image_height,
+        width=resolution[0],
+        height=resolution[1],
         channels=channels,
         classes=classes,
         batch=batch,
         images=images,
-        stats_every=20 * batch,
-        mirror=mirror,
-        balanced=balanced,
         citation=CITATION,
     )

@@ -21,6 +21,8 @@ CITATION = """@inproceedings{miyato2018sngan,
   author={Kurach, Karol and Lucic, Mario and Zhai, Xiaohua and Michalski, Marcin and Gelly, Sylvain},
   booktitle={ICML}, year={2019}}"""
 NUMBERS = "None that was checked at its source."
+DIFFERENCES = """Fewer than three halvings where a size allows no more. Samples are of an average of the weights
+(there: of the last ones)."""
 FORMS = {"32x32": {"resolution": (32, 32)}, "128x128": {"resolution": (128, 128)}}
 
 
@@ -34,34 +36,26 @@ def sndcgan(
     critic_turns: int = 1,
     rate: float = 2e-4,
     batch: int = 64,
-    mirror: bool = False,
-    balanced: bool = False,
     images: int = 12_800_000,
 ) -> Recipe:
     """Convolutions of 3x3 and 4x4 in turn, spectral norm in the discriminator, the non-saturating game.
 
     One turn each, Adam with momentum .5.
     """
-    image_width, image_height = resolution
     adam = Adam(rate, beta1=0.5, beta2=0.999)
-    generator = SNDCGANGenerator(
-        image_width, image_height, channels, width=width, classes=classes, labels=generator_labels
-    )
-    critic = SNDCGANDiscriminator(image_width, image_height, channels, width, classes=classes, labels=critic_labels)
+    generator = SNDCGANGenerator(*resolution, channels, width=width, classes=classes, labels=generator_labels)
+    critic = SNDCGANDiscriminator(*resolution, channels, width, classes=classes, labels=critic_labels)
     game = Game(losses.non_saturating, terms=classifier(classes, critic_labels))
     return Recipe(
         name="sndcgan",
         players={"generator": PlayerSpec(generator, adam), "critic": PlayerSpec(critic, adam)},
         moves=alternating(game, critic_turns=critic_turns),
         latent=Latent(128, "normal"),
-        width=image_width,
-        height=image_height,
+        width=resolution[0],
+        height=resolution[1],
         channels=channels,
         classes=classes,
         batch=batch,
         images=images,
-        stats_every=20 * critic_turns * batch,
-        mirror=mirror,
-        balanced=balanced,
         citation=CITATION,
     )

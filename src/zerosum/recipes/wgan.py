@@ -17,6 +17,8 @@ CITATION = """@inproceedings{arjovsky2017wgan,
   title={Wasserstein Generative Adversarial Networks},
   author={Arjovsky, Martin and Chintala, Soumith and Bottou, L{\'e}on}, booktitle={ICML}, year={2017}}"""
 NUMBERS = "CIFAR-10: FID 107.7 with weight clipping (StudioGAN)."
+DIFFERENCES = """DCGAN's networks without biases, for any size (there: 64x64). Samples are of an average of the
+weights (there: of the last ones)."""
 FORMS = {"64x64": {"resolution": (64, 64)}}
 FIRST_ROUNDS, EVERY = 25, 500  # rounds in which the critic has its long turn
 
@@ -33,8 +35,6 @@ def wgan(
     clip: float = 0.01,
     rate: float = 5e-5,
     batch: int = 64,
-    mirror: bool = False,
-    balanced: bool = False,
     images: int = 20_000_000,
 ) -> Recipe:
     """RMSprop, and every weight of the critic within +-``clip``; its negative loss follows the distance.
@@ -42,7 +42,8 @@ def wgan(
     The critic moves ``critic_turns`` times a round; ``long_turns`` times in each of the first 25 rounds and in every
     500th. Momentum, Adam's too, makes it unstable.
     """
-    image_width, image_height = resolution
+    if long_turns < critic_turns:
+        raise ValueError(f"long_turns is at least critic_turns ({critic_turns}), which means none, not {long_turns}")
     game = Game(losses.wasserstein, terms=classifier(classes, critic_labels))
     critic = CriticTurn(game)
     moves: list[Move] = [(Turn("critic", critic, draw),) for draw in range(critic_turns)]
@@ -50,7 +51,7 @@ def wgan(
         moves.append((Turn("critic", critic, draw, every=EVERY, early=FIRST_ROUNDS),))
     moves.append((Turn("generator", GeneratorTurn(game), draw=len(moves)),))
     descent = RMSprop(rate)
-    size = image_width, image_height, channels
+    size = *resolution, channels
     generator = DCGANGenerator(*size, 100, width, bias=False, classes=classes, labels=generator_labels)
     discriminator = DCGANDiscriminator(*size, width, bias=False, classes=classes, labels=critic_labels)
     return Recipe(
@@ -61,14 +62,11 @@ def wgan(
         },
         moves=tuple(moves),
         latent=Latent(100, "normal"),
-        width=image_width,
-        height=image_height,
+        width=resolution[0],
+        height=resolution[1],
         channels=channels,
         classes=classes,
         batch=batch,
         images=images,
-        stats_every=20 * critic_turns * batch,
-        mirror=mirror,
-        balanced=balanced,
         citation=CITATION,
     )
