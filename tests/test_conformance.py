@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zerosum import conformance
+from zerosum.listing import home
 from zerosum.recipe import Recipe
 from zerosum.recipes import CATALOGUE
 
@@ -67,6 +68,12 @@ def test_built_at_every_size_it_can_do(name):
     """Published widths, without memory; 1, 3 and 4 channels; sizes it cannot do are refused in words."""
     able = conformance.builds(CATALOGUE[name])
     assert set(able) == set(conformance.SIZES)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_published_forms_play_a_round_at_their_full_width(name):
+    for dials in home(CATALOGUE[name]).FORMS.values():
+        conformance.waits_for_nothing(CATALOGUE[name](**dials), rounds=(501,))
 
 
 @pytest.mark.parametrize("labels", ["concat", "projection", "classifier"])

@@ -112,15 +112,16 @@ def reaches_every_weight(recipe: Recipe) -> None:
                     raise NotConforming(f"{recipe.name}: no gradient reaches {role}.{name}")
 
 
-def waits_for_nothing(recipe: Recipe) -> None:
-    """No round reads a number from the device."""
+def waits_for_nothing(recipe: Recipe, rounds: Sequence[int] = (0, 1, LATE)) -> None:
+    """No round of these indices reads a number from the device. It is played without memory, at any width."""
     with (
         FakeTensorMode(),
         mock.patch("torch.nn.init.trunc_normal_"),
         _trainer(recipe) as one,
     ):
         try:
-            _play(one, 2, LATE)
+            for one.rounds in rounds:
+                one.play_round(Budget(recipe.images))
         except (DataDependentOutputException, DynamicOutputShapeException) as error:
             raise NotConforming(f"{recipe.name}: a round reads a number from the device ({error})") from None
 
