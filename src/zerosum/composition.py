@@ -25,6 +25,7 @@ def check(
     classes: int,
     batch: int,
     clips: Mapping[str, float | None],
+    bfloat16: bool = False,
 ) -> None:
     """Refuse combinations that cannot work or that do not mean anything.
 
@@ -32,6 +33,7 @@ def check(
         nets: the players' networks by name; "generator" and "critic" are looked at.
         batch: of draws that do not have their own.
         clips: bounds on the players' weights.
+        bfloat16: whether networks compute in 16 bits.
 
     Raises:
         ValueError: the first such combination, and why.
@@ -46,6 +48,8 @@ def check(
     _labels(nets, [game for game, _ in parts], classes)
     for game, sight in parts:
         _game(game)
+        if bfloat16 and any(isinstance(penalty, FiniteDifference) for penalty in game.penalties):
+            raise ValueError("a finite difference is lost in the rounding of 16 bits: use R1 and R2, or precision=fp32")
         _packs(sight, channels, classes, sizes, nets["critic"])
     if len({sight.pack for _, sight in parts}) > 1:
         raise ValueError("all turns show the critic packs of one size, or it would need several first layers")

@@ -5,6 +5,7 @@ A recipe is given small: its batch and width decide how long this takes (a secon
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -166,6 +167,17 @@ def stops_in_time(recipe: Recipe) -> None:
                 raise NotConforming(f"{recipe.name}: {name} moved though a loss was not finite")
 
 
+def computes_in_16_bits(recipe: Recipe) -> None:
+    """In bfloat16 everything stays finite, and weights and what is kept beside them have 32 bits."""
+    with _trainer(dataclasses.replace(recipe, precision="bf16")) as one:
+        _play(one, ROUNDS, LATE)
+        if one.healthy < 1:
+            raise NotConforming(f"{recipe.name}: in bfloat16 a loss or gradient is not finite")
+        for name, tensor in _state(one).items():
+            if tensor.is_floating_point() and tensor.dtype != torch.float32:
+                raise NotConforming(f"{recipe.name}: in bfloat16 {name} is {tensor.dtype}")
+
+
 def samples(recipe: Recipe) -> None:
     """The averaged generator makes finite pictures in [-1, 1], each by itself."""
     with _trainer(recipe) as one:
@@ -189,6 +201,7 @@ CHECKS: tuple[Callable[[Recipe], None], ...] = (
     repeats,
     goes_on,
     stops_in_time,
+    computes_in_16_bits,
     samples,
 )
 

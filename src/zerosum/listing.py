@@ -38,7 +38,7 @@ def page(name: str) -> list[str]:
         "",
         "Dials (--set NAME=VALUE):",
         *(f"  {dial:18}{kind:60}{default}" for dial, kind, default in _dials(function)),
-        *(f"  {field:18}{'true or false':60}False" for field in COMMON),
+        *(f"  {name:18}{words(kind):60}{default}" for name, kind, default in _common()),
         "  and fields of the recipe, such as ema.half_life or players.critic.optimizer.rate",
         "",
         "Parameters, generator and critic:",
@@ -77,6 +77,11 @@ def parameters(recipe: Recipe, player: str) -> int:
     with torch.device("meta"):
         net = recipe.players[player].net.build()
     return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
+
+
+def _common() -> Iterator[tuple[str, Any, Any]]:
+    hints, fields = typing.get_type_hints(Recipe), Recipe.__dataclass_fields__
+    return ((name, hints[name], fields[name].default) for name in COMMON)
 
 
 def _dials(function: RecipeFunction) -> Iterator[tuple[str, str, Any]]:

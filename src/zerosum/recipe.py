@@ -9,7 +9,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from zerosum import composition
 from zerosum.errors import UserError
@@ -96,6 +96,9 @@ class EMA:
             raise ValueError(f"an average needs half_life > 0 and ramp >= 0, not {self.half_life} and {self.ramp}")
 
 
+Precision = Literal["fp32", "bf16"]
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A complete training. ``classes`` is 0 where the generator takes no label.
@@ -108,6 +111,7 @@ class Recipe:
         stats_every: images between two lines of ``stats.jsonl``.
         mirror: whether real pictures are flipped left to right half of the time.
         balanced: whether each class is shown equally often, however many pictures it has.
+        precision: of the networks' computations; weights, losses, slopes, averages and optimizers have 32 bits always.
     """
 
     name: str
@@ -125,6 +129,7 @@ class Recipe:
     stats_every: int = 1280
     mirror: bool = False
     balanced: bool = False
+    precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         for name, least in (("batch", 1), ("images", 1), ("stats_every", 1), ("classes", 0)):
@@ -158,6 +163,7 @@ class Recipe:
             classes=self.classes,
             batch=self.batch,
             clips={name: player.clip for name, player in self.players.items()},
+            bfloat16=self.precision == "bf16",
         )
 
     def depends_on_budget(self) -> bool:

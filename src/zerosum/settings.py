@@ -17,7 +17,7 @@ from zerosum.game.schedules import Ramp
 from zerosum.recipe import RecipeFunction, parts
 
 # Fields of every recipe that are set by their names alone, as dials are.
-COMMON = ("mirror", "balanced")
+COMMON = ("mirror", "balanced", "precision")
 
 
 def dials(recipe: RecipeFunction) -> dict[str, inspect.Parameter]:

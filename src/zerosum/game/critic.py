@@ -26,6 +26,11 @@ class Output(NamedTuple):
     logits: Tensor | None = None
 
 
+def full(x: Tensor) -> Tensor:
+    """``x`` in at least 32 bits: losses, slopes and statistics are never taken in fewer."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class Noise(Protocol):
     """Where random numbers come from; the trainer's are a function of (seed, position)."""
 
@@ -59,11 +64,11 @@ class Slopes(NamedTuple):
 
     def squared_norms(self) -> Tensor:
         """Squared length of each sample's slope, (N,)."""
-        return self.slopes.flatten(1).square().sum(dim=1)
+        return full(self.slopes).flatten(1).square().sum(dim=1)
 
 
 def output_of(critic: Critic, x: Tensor) -> Output:
-    """What a critic says about ``x``, whatever form it says it in.
+    """What a critic says about ``x``, whatever form it says it in; scores and logits in at least 32 bits.
 
     Raises:
         ValueError: its scores are not of shape (N,).
@@ -72,7 +77,9 @@ def output_of(critic: Critic, x: Tensor) -> Output:
     scores = output if isinstance(output, Tensor) else output[0]
     if scores.ndim != 1:
         raise ValueError(f"a critic returns scores of shape (N,), not {tuple(scores.shape)}")
-    return output if isinstance(output, Output) else Output(scores)
+    if not isinstance(output, Output):
+        return Output(full(scores))
+    return output._replace(scores=full(scores), logits=None if output.logits is None else full(output.logits))
 
 
 def slopes_of(critic: Critic, x: Tensor) -> Slopes:

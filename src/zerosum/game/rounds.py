@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from zerosum.game.critic import Critic, Noise
+from zerosum.game.critic import Critic, Noise, full
 from zerosum.game.game import Game, Stats
 from zerosum.game.penalties import FiniteDifference
 from zerosum.game.schedules import START, Clock, Schedule, value
@@ -51,6 +51,7 @@ class Player:
 
     Attributes:
         momentum: the optimizer's, where it changes.
+        bfloat16: whether it computes in 16 bits, with weights, scores and pictures in 32.
         clip: after each step every weight is clamped to [-clip, clip] (Arjovsky et al. 2017).
     """
 
@@ -59,6 +60,7 @@ class Player:
     rate: Schedule
     momentum: Schedule | None = None
     clip: float | None = None
+    bfloat16: bool = False
 
     def __post_init__(self) -> None:
         self._movable = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
@@ -67,11 +69,14 @@ class Player:
         self._random: list[Any] = [layer for layer in self.net.modules() if hasattr(layer, "noise")]
         self.still = False
 
-    def on(self, noise: Noise) -> nn.Module:
-        """The network, with these random numbers."""
+    def play(self, x: Tensor, labels: Tensor | None, noise: Noise) -> Any:
+        """What the network makes of ``x``, with these random numbers."""
         for layer in self._random:
             layer.noise = noise
-        return self.net
+        if not self.bfloat16:
+            return self.net(x, labels)
+        with torch.autocast(x.device.type, torch.bfloat16):
+            return self.net(x, labels)
 
     def step(self, clock: Clock) -> None:
         """Move along the gradients, and what follows from having moved."""
@@ -181,25 +186,23 @@ def generated(players: Players, draw: Draw) -> Tensor:
     if "generator" not in draw.kept:
         player = players["generator"]
         with torch.set_grad_enabled(draw.shared), held(player, still=not draw.shared):
-            draw.kept["generator"] = player.on(draw.noise)(draw.latents, draw.real.labels)
+            draw.kept["generator"] = full(player.play(draw.latents, draw.real.labels, draw.noise))
     return draw.kept["generator"]
 
 
 def nearby(players: Players, draw: Draw, pack: int) -> Callable[[float], Tensor]:
     """The generator's pictures, packed, as a function of how far the draw's latents are moved."""
-    net = players["generator"].on(draw.noise)
 
     def pictures(sigma: float) -> Tensor:
         moved = draw.latents + sigma * draw.noise.normal(*draw.latents.shape)
-        return packed(net(moved, draw.real.labels), pack)
+        return packed(full(players["generator"].play(moved, draw.real.labels, draw.noise)), pack)
 
     return pictures
 
 
 def critic_on(players: Players, draw: Draw, sight: Sight) -> Critic:
     """The critic as a function of packed pictures alone: the draw's labels bound, ``sight`` in front."""
-    net = players["critic"].on(draw.noise)
-    return lambda x: net(see(sight, x, draw.noise, draw.clock), draw.real.labels)
+    return lambda x: players["critic"].play(see(sight, x, draw.noise, draw.clock), draw.real.labels, draw.noise)
 
 
 def play(

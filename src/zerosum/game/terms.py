@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zerosum.game.augment import jitter
-from zerosum.game.critic import Critic, Noise, Output, output_of
+from zerosum.game.critic import Critic, Noise, Output, full, output_of
 from zerosum.game.schedules import START, Clock, Schedule, check_range, value
 
 # Named 0-D tensors on the device: all that turns remember between rounds.
@@ -234,7 +234,7 @@ def _on_real(seen: Seen) -> Output:
 def _features(output: Output) -> Tensor:
     if output.features is None:
         raise ValueError("feature matching needs a critic that returns Output(scores, features)")
-    return output.features.flatten(1)
+    return full(output.features).flatten(1)
 
 
 def _classification(output: Output, labels: Tensor | None) -> Tensor:

@@ -7,10 +7,11 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerosum.game.critic import Output
+from zerosum.game.critic import Output, full
 from zerosum.networks.labels import CriticLabels, append, appended, needed
 from zerosum.networks.layers import Layers
 from zerosum.networks.minibatch import Minibatch, minibatch_layer
+from zerosum.networks.precision import full_precision
 from zerosum.networks.spectral import SpectralLinear
 
 
@@ -46,6 +47,10 @@ class Critic(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:
         features = self.body(append(x.flatten(1) if self.flat else x, labels, self.appended))
+        with full_precision(x):
+            return self._judge(full(features), labels)
+
+    def _judge(self, features: Tensor, labels: Tensor | None) -> Output:
         if self.minibatch is not None:
             features = self.minibatch(features)
         scores = product(features, self.last).squeeze(1)

@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerosum.game.critic import Output
+from zerosum.game.critic import Output, full
 from zerosum.networks.labels import needed
+from zerosum.networks.precision import full_precision
 from zerosum.networks.sizes import check, stages
 
 LEAK = 0.2
@@ -131,10 +132,12 @@ class _Critic(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:
         features = F.leaky_relu(self.features(self.body(x).flatten(1)), LEAK)
-        scores = self.last(features).squeeze(1)
-        if self.label is not None:
-            scores = scores + (features * self.label(needed(labels))).sum(dim=1) / math.sqrt(features.shape[1])
-        return Output(scores, features)
+        with full_precision(x):
+            features = full(features)
+            scores = self.last(features).squeeze(1)
+            if self.label is not None:
+                scores = scores + (features * self.label(needed(labels))).sum(dim=1) / math.sqrt(features.shape[1])
+            return Output(scores, features)
 
 
 def _widths(width: int, count: int) -> list[int]:

@@ -25,9 +25,8 @@ def build(recipe: Recipe, seed: int, device: torch.device, layout: torch.memory_
         if layout == torch.channels_last:
             channels_last(net)
         momentum = spec.optimizer.momentum if isinstance(spec.optimizer, SGD) else None
-        players[name] = Player(
-            net, optimizer(spec.optimizer, net.parameters()), spec.optimizer.rate, momentum, spec.clip
-        )
+        moved = optimizer(spec.optimizer, net.parameters())
+        players[name] = Player(net, moved, spec.optimizer.rate, momentum, spec.clip, recipe.precision == "bf16")
     return players
 
 
