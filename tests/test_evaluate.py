@@ -83,6 +83,51 @@ def test_a_run_against_its_data(trained: Path, labelled_data: Path, capsys: pyte
     assert all(line["images"] == 128 for line in lines)
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_the_judgement_of_a_run_can_be_repeated(
+    labelled: bool, plain_data: Path, labelled_data: Path, tmp_path: Path
+) -> None:
+    """The same numbers from the same parts, in lines of the same fields."""
+    data = labelled_data if labelled else plain_data
+    run = zerosum.train(data, "modern", out=tmp_path / "run", images=64, settings={"width": "4"}).folder
+    judged = files.read_lines(run / "metrics.jsonl")
+    values = room.evaluate(run, data, ["judgement"])
+    assert len(values) == (14 if labelled else 6)
+    for line, value in zip(judged, values, strict=True):
+        again = value.record()
+        assert again.keys() == line.keys()
+        for key in again.keys() - {"seconds"}:
+            wanted = pytest.approx(line[key], rel=1e-6) if key in ("value", "baseline") else line[key]
+            assert again[key] == wanted, key
+    assert files.read_lines(run / "metrics.jsonl")[-1] == values[-1].record()
+    (raw, *_) = room.evaluate(run, data, ["judgement"], which="raw")
+    assert raw.weights == "raw"
+
+
+def test_the_judgement_of_pictures(labelled_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Enough of the right size; real ones are as good as real ones."""
+    pixels, _ = shapes(600)
+    data, few = saved(tmp_path / "data.npz", x=pixels), saved(tmp_path / "few.npz", x=pixels[:599])
+    values = {
+        (value.metric, value.detector.partition("-")[0]): value
+        for value in room.evaluate(data, labelled_data, ["judgement", "prdc1k_random"])
+    }
+    assert values["precision", "pixels"].value == pytest.approx(values["precision", "pixels"].baseline, abs=0.1)
+    assert values["share.1", "classifier"].value == pytest.approx(1 / 3, abs=0.02)
+    assert (values["recall", "pixels"].part, values["nearest", "pixels"].part) == ("held-out", "train")
+    assert not values["nearest", "pixels"].weights
+    large = saved(tmp_path / "large.npz", x=pixels.repeat(2, axis=1))
+    for samples, draws, words in (
+        (few, 1, "judgement needs 600 pictures, and few has 599: give more"),
+        (large, 1, "judgement compares pictures as they are, and those of large have 12x24 pixels, those of "),
+        (data, 2, "judgement has draws of its own: measure it by itself, without --draws 2"),
+    ):
+        with pytest.raises(zerosum.UserError, match=words):
+            room.evaluate(samples, labelled_data, ["judgement"], draws=draws)
+    assert main(["evaluate", "list"]) == 0
+    assert "judgement  " in capsys.readouterr().out
+
+
 @pytest.fixture(scope="module")
 def lpips_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """LPIPS's two files with random weights, one under another name than the published one."""

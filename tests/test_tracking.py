@@ -196,13 +196,16 @@ def test_which_is_the_best(tmp_path: Path) -> None:
     assert run.best() == 60
 
 
-def test_the_best_snapshot_is_named_at_the_end(whole: Whole) -> None:
-    run = whole.run
-    best = run.best()
-    assert best is not None
-    values = {line["images"]: line["value"] for line in run.tracked() if line["weights"] == "ema"}
-    (line,) = [line for line in whole.said if line.startswith("Best:")]
-    assert str(run.snapshot_file(best)) in line
-    assert f"{TRACKED} is {values[best]}, that of the newest is {values[640]}" in line
+@pytest.mark.parametrize("best", [64, 640])
+def test_the_best_snapshot_is_named_at_the_end(
+    best: int, whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is not the newest, which is named anyway."""
+    monkeypatch.setattr(Run, "best", lambda self: best)
+    said: list[str] = []
+    run = zerosum.train(whole.data, RECIPE, out=tmp_path / "run", say=said.append)
     assert files.read_lines(run.events)[-1]["best"] == best
     assert load(run.snapshot_file(best)).header["images"] == best
+    values = {line["images"]: line["value"] for line in run.tracked() if line["weights"] == "ema"}
+    line = f"Best:    {run.snapshot_file(best)}  (its {TRACKED} is {values[best]}, that of the newest is {values[640]})"
+    assert [text for text in said if text.startswith("Best:")] == ([] if best == 640 else [line])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from zerosum.data.telling import Progress, Say, silent
 from zerosum.errors import UserError, did_you_mean
 from zerosum.generate import load
 from zerosum.interrupt import Interrupted
+from zerosum.metrics import judge
 from zerosum.metrics.detectors.colours import COLOURS
 from zerosum.metrics.lookers import Lookers
 from zerosum.metrics.protocol import Protocol
@@ -60,7 +62,7 @@ def evaluate(
     Args:
         target: a run's folder, a .safetensors file, or pictures as ``zerosum.train`` takes them.
         against: the real pictures; prepared at the size of a generator, and looked at as they are beside pictures.
-        metrics: names of protocols.
+        metrics: names of protocols; ``judgement`` is what every training ends with.
         draws: repeat with other samples, for an interval.
         weights_files: files of detectors' weights; otherwise the cache, otherwise the official address.
         which: "ema" or "raw", of a run.
@@ -71,7 +73,9 @@ def evaluate(
     Raises:
         UserError: an unknown name, too few pictures for a protocol, weights that are not there.
     """
-    protocols = _protocols(metrics)
+    protocols, judged = _protocols(metrics), judge.NAME in metrics
+    if judged and draws > 1:
+        raise UserError(f"{judge.NAME} has draws of its own: measure it by itself, without --draws {draws}.")
     if draws < 1:
         raise UserError(f"--draws {draws} is not possible: at least one.")
     device = machine(device, []).device
@@ -91,13 +95,18 @@ def evaluate(
     )
     reals = Reals(world.source.name, pictures, world.source.test is not None, loose)
     session = Session(samples, reals, lookers, cache_folder(), told.say, told.progress)
+    measured = session.measure(protocols, draws)
+    if judged:
+        examiner = judge.Judge(pictures(), cache_folder(), say=told.say)
+        examiner.check(samples)
+        measured = itertools.chain(measured, examiner.measure(samples, told.progress))
     values: list[Value] = []
     try:
-        for value in session.measure(protocols, draws):
-            full = value._replace(snapshot=given.images)
+        for value in measured:
+            full = value._replace(images=given.images)
             values.append(full)
             if given.run is not None:
-                given.run.add_metrics([{"images": given.images, **full.record()}])
+                given.run.add_metrics([full.record()])
             told.say(line(full) if len(values) > 1 else f"{HEADING}\n{line(full)}")
     except Interrupted:
         if not values:
@@ -127,11 +136,11 @@ def _protocols(metrics: Sequence[str]) -> list[Protocol]:
     for name in metrics:
         if name in ELSEWHERE:
             raise UserError(ELSEWHERE[name])
-        if name not in CATALOGUE:
+        if name not in (known := (*CATALOGUE, judge.NAME)):
             raise UserError(
-                f"There is no metric '{name}'{did_you_mean(name, CATALOGUE)}: zerosum evaluate list prints them."
+                f"There is no metric '{name}'{did_you_mean(name, known)}: zerosum evaluate list prints them."
             )
-    return [CATALOGUE[name] for name in dict.fromkeys(metrics)]
+    return [CATALOGUE[name] for name in dict.fromkeys(metrics) if name != judge.NAME]
 
 
 class _Given(NamedTuple):
@@ -275,4 +284,4 @@ def explained() -> list[str]:
         f"{protocol.name:20}{protocol.detector:12}{protocol.fake:>7,} samples  "
         f"{f'{protocol.needs:,} real or more' if protocol.needs else '':20}{protocol.about}"
         for protocol in CATALOGUE.values()
-    ]
+    ] + [f"{judge.NAME:20}{'classifier':12}{'4,000 or fewer':>15}  {'':20}{judge.ABOUT}"]

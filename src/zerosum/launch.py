@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from zerosum import files
@@ -21,7 +20,9 @@ from zerosum.data.telling import Progress, Say, silent
 from zerosum.errors import UserError
 from zerosum.generate import load
 from zerosum.interrupt import Interrupt, Interrupted
-from zerosum.metrics.judge import Figure, make_judge
+from zerosum.metrics.judge import Judge
+from zerosum.metrics.samples import of_generator
+from zerosum.metrics.value import Value
 from zerosum.plan import Plan, Request, make_plan
 from zerosum.recipe import Recipe, RecipeFunction
 from zerosum.resuming import agree, contents, numbered, usable
@@ -209,20 +210,20 @@ class _Session:
     def _finish(self, trainer: Trainer, done: bool) -> None:
         """Judge the newest snapshot, write the lines, and say that the run is complete."""
         saving.ensure_snapshot(trainer)
-        figures = judge(
+        judged = judge(
             self.run, self.pictures, deadline=self._classifier_deadline(), device=trainer.device, say=self.say
         )
-        own = {figure.protocol for figure in figures}
+        own = {(trainer.images, value.protocol, value.weights) for value in judged}
         self.run.add_metrics(  # in the place of those of a crash just here; whatever else was measured stays
-            ({"images": trainer.images, **figure.record()} for figure in figures),
-            lambda line: line.get("images") == trainer.images and line.get("protocol") in own,
+            (value._replace(images=trainer.images).record() for value in judged),
+            lambda line: (line.get("images"), line.get("protocol"), line.get("weights")) in own,
         )
         best = self.run.best()
         if done:
             self.run.event("finished", trainer.images, **({} if best is None else {"best": best}))
         self.say(f"Samples: {self.run.sample_file(trainer.images)}")
         self.say(f"Model:   {self.run.snapshot_file(trainer.images)}")
-        if best is not None:
+        if best is not None and best != trainer.images:
             values = {line["images"]: line["value"] for line in self.run.tracked() if line.get("weights") == "ema"}
             last = f", that of the newest is {values[trainer.images]}" if trainer.images in values else ""
             self.say(f"Best:    {self.run.snapshot_file(best)}  (its {TRACKED} is {values[best]}{last})")
@@ -235,24 +236,24 @@ def judge(
     deadline: float | None = None,
     device: torch.device | str = "cpu",
     say: Say = silent,
-) -> list[Figure]:
+) -> list[Value]:
     """Judge a run's newest snapshot against its held-out pictures and say the result as a table.
 
     A classifier that could not be trained by ``deadline`` (of ``time.monotonic``) is left out.
     """
-    examiner = make_judge(pictures, cache_folder(), deadline)
-    if pictures.classes and examiner.classifier is None:
+    examiner = Judge(pictures, cache_folder(), deadline, say)
+    if len(pictures.classes) > 1 and examiner.own is None:
         say("There is no time left to train the judge's classifier: pixels alone are compared.")
-    generator = load(run, device=str(device))
-    figures = examiner.measure(np.concatenate(list(generator.pixels(range(examiner.samples)))))
-    if examiner.accuracy is not None:
-        say(f"Judged by a classifier that names {examiner.accuracy:.1%} of the held-out pictures rightly:")
+    values = list(examiner.measure(of_generator(load(run, device=str(device)), run.folder.name, "ema")))
+    if examiner.own is not None and examiner.own.accuracy is not None:
+        say(f"Judged by a classifier that names {examiner.own.accuracy:.1%} of the held-out pictures rightly:")
     say(f"{'':26}{'samples':>9}{'real':>9}")
-    for figure in figures:
-        if not figure.metric.startswith("share."):
-            say(f"{figure.metric + ' (' + figure.features + ')':26}{figure.value:9.3f}{figure.real:9.3f}")
-    shares = [figure for figure in figures if figure.metric.startswith("share.")]
+    for value in values:
+        if not value.metric.startswith("share."):
+            name = f"{value.metric} ({value.detector.partition('-')[0]})"
+            say(f"{name:26}{value.value:9.3f}{value.baseline:9.3f}")
+    shares = [value.value for value in values if value.metric.startswith("share.")]
     if shares:
-        names = (pictures.classes[int(figure.metric.removeprefix("share."))] for figure in shares)
-        say("by class: " + "  ".join(f"{name} {figure.value:.1%}" for name, figure in zip(names, shares, strict=True)))
-    return figures
+        named = zip(pictures.classes, shares, strict=True)
+        say("by class: " + "  ".join(f"{name} {share:.1%}" for name, share in named))
+    return values

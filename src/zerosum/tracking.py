@@ -18,10 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zerosum import __version__
 from zerosum.data.pictures import Pictures
 from zerosum.generate import Generator, load
 from zerosum.metrics.detectors.detector import Detector, random_features
 from zerosum.metrics.kernels import full_kernel_distance
+from zerosum.metrics.value import Value, named
 from zerosum.run import TRACKED, Run
 from zerosum.training.trainer import Moment
 
@@ -70,36 +72,39 @@ class Tracker:
         spent = self.unlisted + sum(float(str(line.get("seconds", 0))) for line in self.run.tracked())
         once = self.cost.once if self.real is None else 0.0
         if affordable(tenth, spent + once, self.cost, passed, passed * moment.budget / moment.images):
-            self.run.add_metrics(self._measure(moment.images, path))
+            self.run.add_metrics(value.record() for value in self._measure(moment.images, path))
 
-    def _measure(self, images: int, path: Path) -> list[dict[str, object]]:
+    def _measure(self, images: int, path: Path) -> list[Value]:
         start = began = time.monotonic()
         if self.real is None:
             self.real = self.detector.features(self.pictures.take("train", self.pictures.some(REAL))[0])
             start = time.monotonic()
         weights: tuple[Literal["ema", "raw"], ...] = ("ema", "raw")
-        lines: list[dict[str, object]] = []
+        values: list[Value] = []
         for which in weights:
             value = full_kernel_distance(real=self.real, fake=self._features(path, which))
             now = time.monotonic()
-            line: dict[str, object] = {
-                "images": images,
-                "metric": "kernel",
-                "value": round(value, 8),
-                "protocol": TRACKED,
-                "detector": f"{self.detector.name}@{self.detector.sha256[:12]}",
-                "resizer": self.detector.resizer,
-                "data": self.pictures.name,
-                "identity": self.pictures.identity,
-                "real": len(self.real),
-                "fake": SAMPLES,
-                "weights": which,
-                "seconds": round(now - began, 3),
-            }
-            lines.append(line)
+            own = Value(
+                metric="kernel",
+                value=round(value, 8),
+                protocol=TRACKED,
+                detector=named(self.detector.name, self.detector.sha256),
+                resizer=self.detector.resizer,
+                real=len(self.real),
+                fake=SAMPLES,
+                weights=which,
+                seconds=round(now - began, 3),
+                sha256=self.detector.sha256,
+                data=self.pictures.name,
+                identity=self.pictures.identity,
+                part="train",
+                images=images,
+                zerosum=__version__,
+            )
+            values.append(own)
             began = now
         self.cost = Cost(0.0, began - start)
-        return lines
+        return values
 
     def _features(self, path: Path, which: Literal["ema", "raw"]) -> Tensor:
         generator = load(path, weights=which, device=self.device)

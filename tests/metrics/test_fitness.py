@@ -169,6 +169,39 @@ def test_the_other_part_is_the_other_part(tmp_path):
     assert scores["held out"] > -3
 
 
+@pytest.mark.parametrize("draws", [1, 2])
+def test_several_counts_share_the_first_draw(tmp_path, draws):
+    """With the values that each has alone, in whatever order they are named, and no sample is looked at twice."""
+    counts = {"class_fd10k": 150, "fd_random10k": 100, "kd_random2k": 60, "prdc1k_random": 60}
+    protocols = [
+        dataclasses.replace(CATALOGUE[name], detector="random", fake=count, real=30, least=30)
+        for name, count in counts.items()
+    ]
+    own, samples, looks = reals(), stream(("cat", "ant", "bee")), []
+
+    def blocks(start, count):
+        looks.append((start, count))
+        return samples.blocks(start, count)
+
+    def measured(protocols):
+        lookers = Lookers(own.pictures, own.pictures, (), tmp_path, "cpu", print)
+        found = Session(samples._replace(blocks=blocks), own, lookers, tmp_path).measure(protocols, draws)
+        return [(value.protocol, value.metric, value.fake, value.value, value.low or 0.0) for value in found]
+
+    alone = [value for protocol in protocols for value in measured([protocol])]
+    looks.clear()
+    together = measured(protocols)
+    assert looks == (
+        [(0, 60), (60, 40), (100, 50)]
+        if draws == 1
+        else [(0, 60), (60, 60), (60, 40), (100, 100), (100, 50), (150, 150)]
+    )
+    assert [value[0] for value in together if value[1] == "kernel"] == ["kd_random2k"]
+    for one, other in zip(sorted(alone), sorted(together), strict=True):
+        assert one[:3] == other[:3]
+        assert one[3:] == pytest.approx(other[3:], rel=1e-9)
+
+
 def test_an_interval_is_that_of_the_draws(tmp_path):
     protocol = dataclasses.replace(CATALOGUE["kd_random2k"], fake=100, real=60, least=60)
     own = reals()

@@ -145,6 +145,25 @@ def test_a_damaged_classifier_is_said(tmp_path):
         own.load(path)
 
 
+@pytest.mark.parametrize("damage", ["cut", "header", "empty"])
+def test_a_damaged_classifier_in_the_cache_is_trained_anew(damage, trained, cache, tmp_path):
+    """With the same bits, and said in one line; the next one finds a whole file."""
+    (kept,) = (cache / "classifiers").iterdir()
+    path = tmp_path / "classifiers" / kept.name
+    path.parent.mkdir()
+    if damage == "header":
+        tensors, header = read_tensors(kept)
+        write_tensors(path, tensors, {**header, "sha256": "0" * 64})
+    else:
+        path.write_bytes(kept.read_bytes()[:-4] if damage == "cut" else b"")
+    said = []
+    again = detector.classifier(squares(), tmp_path, said.append)
+    assert said == [f"{path} is damaged or of another version: the classifier of squares is trained anew."]
+    assert again.sha256 == trained.sha256
+    assert detector.classifier(squares(), tmp_path, said.append).sha256 == trained.sha256
+    assert len(said) == 1
+
+
 @pytest.mark.parametrize(("key", "value"), [("kind", "x"), ("spec", "0"), ("sha256", "0" * 64), ("accuracy", "high")])
 def test_a_header_that_lies_is_refused(tmp_path, key, value):
     with torch.random.fork_rng():

@@ -55,7 +55,7 @@ def apart(a, b):
 def looked(protocol, pixels, labels=None):
     detector = None if protocol.detector in ("pixels", "lpips", "student") else DETECTOR
     parts = [None] * 3 if labels is None else torch.tensor_split(labels, 3)
-    return look_at(map(Block, np.array_split(pixels, 3), parts), detector, protocol.wants, (16, 16))
+    return look_at(map(Block, np.array_split(pixels, 3), parts), detector, Looked(protocol.wants, size=(16, 16)))
 
 
 def walked(protocol, pixels):
@@ -224,9 +224,8 @@ def test_small_blocks_are_looked_at_together():
     pixels = noise(600, 0)
     blocks = [Block(part, torch.arange(len(part))) for part in np.split(pixels, range(16, 600, 16))]
     told = []
-    found = look_at(
-        iter([*blocks, Block(pixels[:5, :, :8], torch.zeros(5).long())]), detector, FEATURES, None, told.append
-    )
+    last = Block(pixels[:5, :, :8], torch.zeros(5).long())
+    found = look_at(iter([*blocks, last]), detector, Looked(FEATURES), told.append)
     assert counts == [256, 256, 88, 5]
     assert told == [256, 512, 600, 605]
     torch.testing.assert_close(found.features()[:600], see(torch.from_numpy(pixels)).features)
@@ -252,7 +251,7 @@ def test_names_say_what_is_done():
 
 
 def test_moments_do_not_keep_features():
-    found = look_at(map(Block, [noise(50, 0)] * 4), DETECTOR, frozenset({"moments"}))
+    found = look_at(map(Block, [noise(50, 0)] * 4), DETECTOR, Looked(frozenset({"moments"})))
     assert found.count == 200
     assert found.kept == {}
     assert found.gaussian().count == 200
@@ -261,7 +260,7 @@ def test_moments_do_not_keep_features():
 def test_blocks_of_any_size_are_the_same():
     pixels = noise(100, 0)
     whole, parts = (
-        look_at(map(Block, blocks), DETECTOR, frozenset({"features", "moments", "spatial"}))
+        look_at(map(Block, blocks), DETECTOR, Looked(frozenset({"features", "moments", "spatial"})))
         for blocks in ([pixels], np.array_split(pixels, 7))
     )
     assert torch.equal(whole.features(), parts.features())

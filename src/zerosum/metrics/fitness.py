@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from zerosum.data.pictures import Pictures
 from zerosum.errors import UserError
 from zerosum.metrics.protocol import Protocol
 from zerosum.metrics.protocols import smaller
 from zerosum.metrics.reals import WORDS, Reals, Taken
-from zerosum.metrics.samples import Samples
+from zerosum.metrics.samples import Samples, Shaped
 
 
 def check_samples(samples: Samples, protocol: Protocol, draws: int) -> None:
@@ -34,12 +35,7 @@ def check_samples(samples: Samples, protocol: Protocol, draws: int) -> None:
     samples.need(protocol.fake * draws, name)
     if not protocol.one_size:
         return
-    if samples.size is None:
-        raise UserError(
-            f"{name} compares pictures as they are, and {samples.name} has pictures of several sizes: bring them to "
-            "one (zerosum data prepare), or take a metric with a detector."
-        )
-    channels, height, width = samples.size
+    channels, height, width = _one_size(samples, name)
     if min(height, width) < protocol.side:
         raise UserError(
             f"{name} compares pictures of at least {protocol.side} pixels a side, not {width}x{height}: take another "
@@ -67,13 +63,32 @@ def check_reals(reals: Reals, samples: Samples, protocol: Protocol) -> None:
                 f"{name} needs {needed:,} {WORDS[own]}pictures, and {reals.name} has {count:,}: "
                 f"{smaller(protocol, count)}."
             )
-    if protocol.one_size and samples.size != (size := reals.pictures().pixels.shape[1:]):
-        assert samples.size is not None
+    if protocol.one_size:
+        check_sizes(samples, reals.pictures(), name)
+
+
+def check_sizes(samples: Samples, pictures: Pictures, name: str) -> None:
+    """Refuse samples of another size than the real pictures, or of several.
+
+    Raises:
+        UserError: it says what to do.
+    """
+    own, size = _one_size(samples, name), pictures.pixels.shape[1:]
+    if own != size:
         raise UserError(
-            f"{name} compares pictures as they are, and those of {samples.name} have {samples.size[2]}x"
-            f"{samples.size[1]} pixels, those of {reals.name} {size[2]}x{size[1]}: bring them to one size (zerosum "
-            "data prepare --resolution), or take a metric with a detector."
+            f"{name} compares pictures as they are, and those of {samples.name} have {own[2]}x{own[1]} pixels, those "
+            f"of {pictures.name} {size[2]}x{size[1]}: bring them to one size (zerosum data prepare --resolution), or "
+            "take a metric with a detector."
         )
+
+
+def _one_size(samples: Samples, name: str) -> Shaped:
+    if samples.size is None:
+        raise UserError(
+            f"{name} compares pictures as they are, and {samples.name} has pictures of several sizes: bring them to "
+            "one (zerosum data prepare), or take a metric with a detector."
+        )
+    return samples.size
 
 
 def rest_of(part: Taken) -> Taken:

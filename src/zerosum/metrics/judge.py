@@ -1,6 +1,7 @@
 """The judgement at the end of a run: are the samples as good as held-out real pictures, and are they new?
 
-Every number stands beside the value that real training pictures get against the same held-out pictures.
+Every number stands beside the value that real training pictures get against the same held-out pictures. Its counts
+follow from the data, and so its protocol names them: ``judgement-<features>-k<k>-<size>x<draws>``.
 """
 
 from __future__ import annotations
@@ -10,19 +11,27 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from zerosum import streams
+from zerosum import __version__, streams
 from zerosum.data.pictures import Part, Pictures
-from zerosum.data.source import Bytes
-from zerosum.metrics.classifier import Classifier, Judgement
-from zerosum.metrics.detectors.own import MOST_TRAIN, own_classifier, resized_by, shrunk, small, view_size
+from zerosum.data.telling import Progress, Say, silent
+from zerosum.errors import UserError
+from zerosum.metrics.classifier import Judgement
+from zerosum.metrics.detectors.own import MOST_TRAIN, Own, own_classifier, resized_by, small, view_size
+from zerosum.metrics.fitness import check_sizes
+from zerosum.metrics.looking import Looked, look_at
 from zerosum.metrics.neighbours import Coverage, k_nearest, neighbour_measures
+from zerosum.metrics.reals import in_short
+from zerosum.metrics.resize import Size
+from zerosum.metrics.samples import Samples
+from zerosum.metrics.value import Value, named
 
+NAME = "judgement"
+ABOUT = "what every training ends with: four k-NN measures, confidence, shares of the classes, copies"
 K = 5
 CONFIDENT = 0.9
 NEAR_COPY = 0.5  # nearer to a training picture than this share of the held-out pictures' median distance
@@ -30,134 +39,129 @@ _MOST = 500
 _MOST_CLASSIFIED = 10_000
 _BLOCK = 10_000  # training pictures that are floats at the same time
 _SEED = 20140610
-DIGITS = 12  # of a hash that are shown
-
-
-class Figure(NamedTuple):
-    """One number of the judgement: ``value`` for the samples, ``real`` for real training pictures in their place.
-
-    Attributes:
-        features: "classifier" or "pixels".
-        detector: name and first digits of the hash of the classifier, or "pixels".
-        resizer: how the pictures were brought to the size at which they were looked at.
-        data, identity: name and content of the real pictures.
-        accuracy: of the classifier, on held-out pictures.
-        seconds: for all figures that were measured together.
-    """
-
-    metric: str
-    value: float
-    real: float
-    features: str
-    protocol: str
-    real_count: int
-    fake_count: int
-    draws: int
-    detector: str
-    resizer: str
-    data: str
-    identity: str
-    accuracy: float | None = None
-    seconds: float = 0.0
-
-    def record(self, weights: str = "ema") -> dict[str, object]:
-        """A line of metrics.jsonl, with the fields of those that ``zerosum evaluate`` appends."""
-        line: dict[str, object] = {
-            "metric": self.metric,
-            "value": round(self.value, 6),
-            "baseline": round(self.real, 6),
-            "beside": "real training pictures",
-            "protocol": self.protocol,
-            "detector": self.detector,
-            "resizer": self.resizer,
-            "accuracy": self.accuracy,
-            "data": self.data,
-            "identity": self.identity,
-            "real": self.real_count,
-            "fake": self.fake_count,
-            "draws": self.draws,
-            "weights": weights,
-            "seconds": self.seconds,
-        }
-        return {key: value for key, value in line.items() if value is not None}
 
 
 @dataclass(frozen=True)
 class Judge:
     """Knows the real pictures; ``measure`` compares samples with them.
 
-    The pictures are looked at in the ``view``: brought back to the source's own size (at most 32 pixels a side, by
-    Pillow's box filter). ``train`` and ``held_out`` are uint8; measured are floats in [0, 1].
+    With under 100 pictures nothing is held out, and the training pictures stand in (the run says so).
+
+    Attributes:
+        cache: folder of the data's own classifier, which is trained where there are labels (a few seconds).
+        deadline: of ``time.monotonic``: a classifier that is not ready by then is left out.
     """
 
-    name: str
-    identity: str
-    train: Tensor
-    held_out: Tensor
-    size: int
-    draws: int
-    resizer: str
-    classifier: Classifier | None
-    accuracy: float | None
-    view: Callable[[Bytes], Tensor]  # uint8 (N, C, H, W) -> uint8 at the view's size
-    stand_in: bool = False  # the training pictures stand in for held-out ones
+    pictures: Pictures
+    cache: Path
+    deadline: float | None = None
+    say: Say = silent
+
+    @property
+    def part(self) -> Part:
+        """Which pictures samples are compared with."""
+        return "held-out" if len(self.pictures.held_out) else "train"
+
+    @property
+    def size(self) -> int:
+        """How many samples are compared with as many real pictures in one draw."""
+        return min(len(self.pictures.rows(self.part)), len(self.pictures.train), _MOST)
+
+    @property
+    def draws(self) -> int:
+        return 20 if self.size <= 200 else 5
 
     @property
     def samples(self) -> int:
-        """How many samples ``measure`` wants."""
+        """How many samples are looked at."""
         return self.size * self.draws
 
-    def measure(self, samples: Bytes) -> list[Figure]:
-        """Judge generated pictures: uint8 (``self.samples``, C, H, W) at the training size."""
-        fake = floats(self.view(samples))
-        looks: list[Callable[[], list[Figure]]] = []
-        if self.classifier is not None:
-            looks.append(lambda: self._neighbours("classifier", fake, lambda x: self._classify(x).features))
-            looks.append(lambda: self._naming(fake))
-        looks.append(lambda: self._neighbours("pixels", fake, lambda x: x.flatten(1)))
-        looks.append(lambda: self._copies(fake))
-        figures: list[Figure] = []
+    @property
+    def view(self) -> Size:
+        """(height, width) at which all is looked at: the source's own size, at most 32 pixels a side."""
+        return view_size(self.pictures)
+
+    @functools.cached_property
+    def own(self) -> Own | None:
+        """The data's own classifier; None without labels of several classes, or without the time to train it."""
+        labelled = self.pictures.labels is not None and len(self.pictures.classes) > 1
+        return own_classifier(self.pictures, self.cache, self.deadline, say=self.say) if labelled else None
+
+    @functools.cached_property
+    def train(self) -> Tensor:
+        """Training pictures, uint8 (N, C, *view)."""
+        return small(self.pictures, "train", self.pictures.some(MOST_TRAIN), self.view)
+
+    @functools.cached_property
+    def held_out(self) -> Tensor:
+        """Those of ``part`` in random order, uint8 (N, C, *view)."""
+        chosen = streams.permutation(_SEED, "judge held-out", 0, len(self.pictures.rows(self.part)))
+        return small(self.pictures, self.part, chosen, self.view)
+
+    def check(self, samples: Samples) -> None:
+        """Refuse pictures that are too few, or of another size than the real ones.
+
+        Raises:
+            UserError: it says what to do.
+        """
+        samples.need(self.samples, NAME)
+        check_sizes(samples, self.pictures, NAME)
+
+    def measure(self, samples: Samples, progress: Progress = silent) -> Iterator[Value]:
+        """Judge the first ``self.samples`` pictures.
+
+        Raises:
+            UserError: too many of them cannot be read.
+        """
+        began = time.monotonic()
+        blocks = samples.blocks(0, self.samples)
+        looked = Looked(frozenset({"views"}), size=self.view)
+        look_at(blocks, None, looked, lambda done: progress(done, self.samples))
+        if looked.count < self.samples:
+            raise UserError(
+                f"{NAME} needs {self.samples:,} pictures, and of those of {samples.name} too many cannot be read: "
+                f"{looked.count:,} are left; give more."
+            )
+        fake = looked.views()
+        looking = time.monotonic() - began
+        looks: list[Callable[[], list[Value]]] = []
+        if self.own is not None:
+            judge, classified = self.own.net.judge, self._about(samples, self.own)
+            looks.append(lambda: self._neighbours(classified, fake, lambda x: judge(x).features))
+            looks.append(lambda: _naming(classified, fake, floats(self.train[:_MOST_CLASSIFIED]), judge))
+        pixels = self._about(samples, None)
+        looks.append(lambda: self._neighbours(pixels, fake, lambda x: x.flatten(1)))
+        looks.append(lambda: self._copies(pixels, fake))
         for look in looks:
             began = time.monotonic()
             found = look()
-            seconds = round(time.monotonic() - began, 3)
-            figures += [figure._replace(seconds=seconds) for figure in found]
-        return figures
+            seconds = round(looking + time.monotonic() - began, 3)
+            yield from (value._replace(seconds=seconds) for value in found)
 
-    def _nearest(self, train: Tensor, points: Tensor) -> Tensor:
-        """Distance from each point to the nearest training picture; the pictures become floats a block at a time."""
-        found = [k_nearest(to=floats(block), points=points).distance[:, 0] for block in train.split(_BLOCK)]
-        return torch.stack(found).min(dim=0).values
-
-    def _figure(
-        self, metric: str, value: float, real: float, features: str, counts: tuple[int, int], draws: int = 1
-    ) -> Figure:
-        judged = features == "classifier" and self.classifier is not None
-        return Figure(
-            metric,
-            value,
-            real,
-            features,
-            f"{self.name}-{features}-k{K}-{self.size}x{self.draws}",
-            *counts,
-            draws,
-            self.detector if judged else features,
-            self.resizer,
-            self.name,
-            self.identity,
-            self.accuracy if judged else None,
+    def _about(self, samples: Samples, own: Own | None) -> Value:
+        """Everything about a value in the features of a classifier, or in pixels, but the value."""
+        sha256 = "" if own is None else own.net.sha256()
+        channels, height, width = self.pictures.pixels.shape[1:]
+        return Value(
+            metric="",
+            value=0.0,
+            protocol=f"{NAME}-{'pixels' if own is None else 'classifier'}-k{K}-{self.size}x{self.draws}",
+            detector="pixels" if own is None else named(f"classifier-{self.pictures.name}", sha256),
+            resizer=resized_by(self.view),
+            beside="real training pictures",
+            accuracy=None if own is None else own.accuracy,
+            weights=samples.weights or "",
+            sha256=sha256,
+            data=self.pictures.name,
+            identity=self.pictures.identity,
+            part="train",
+            size=in_short((channels, height, width)),
+            samples=samples.name,
+            samples_size=in_short(samples.size),
+            zerosum=__version__,
         )
 
-    @functools.cached_property
-    def detector(self) -> str:
-        """The classifier as ``zerosum evaluate`` calls it."""
-        return f"classifier-{self.name}@{self.classifier.sha256()[:DIGITS]}" if self.classifier else "pixels"
-
-    def _classify(self, x: Tensor) -> Judgement:
-        assert self.classifier is not None
-        return self.classifier.judge(x)
-
-    def _neighbours(self, name: str, fake: Tensor, features: Callable[[Tensor], Tensor]) -> list[Figure]:
+    def _neighbours(self, about: Value, fake: Tensor, features: Callable[[Tensor], Tensor]) -> list[Value]:
         """Mean over the draws of precision, recall, density and coverage against the held-out pictures."""
         if self.size <= K:
             return []
@@ -166,9 +170,9 @@ class Judge:
         trains = (features(floats(self.train[chosen])) for chosen in self._train_draws())
         value = _mean([neighbour_measures(real=real, fake=part, k=K) for part in fakes])
         baseline = _mean([neighbour_measures(real=real, fake=part, k=K) for part in trains])
-        counts = (self.size, self.size)
+        about = about._replace(part=self.part, real=self.size, fake=self.size, draws=self.draws)
         return [
-            self._figure(metric, own, base, name, counts, self.draws)
+            about._replace(metric=metric, value=own, baseline=base)
             for metric, own, base in zip(Coverage._fields, value, baseline, strict=True)
         ]
 
@@ -176,31 +180,21 @@ class Judge:
         for draw in range(self.draws):
             yield torch.from_numpy(streams.permutation(_SEED, "judge train", draw, len(self.train))[: self.size].copy())
 
-    def _naming(self, fake: Tensor) -> list[Figure]:
-        """The share that is named with confidence, and each class's share among the names."""
-        real = floats(self.train[:_MOST_CLASSIFIED])
-        counts = (len(real), len(fake))
-        sides = [self._classify(x).probabilities for x in (fake, real)]
-        own, base = (_share(side.max(dim=1).values > CONFIDENT) for side in sides)
-        figures = [self._figure("confident", own, base, "classifier", counts)]
-        shares = [side.argmax(1).bincount(minlength=side.shape[1]) / len(side) for side in sides]
-        for index, (value, baseline) in enumerate(zip(*shares, strict=True)):
-            figures.append(self._figure(f"share.{index}", value.item(), baseline.item(), "classifier", counts))
-        return figures
-
-    def _copies(self, fake: Tensor) -> list[Figure]:
+    def _copies(self, about: Value, fake: Tensor) -> list[Value]:
         """Distance to the nearest training picture, in units of the held-out pictures' median, and near-copies."""
         train = self.train.flatten(1)
         held_out = floats(self.held_out).flatten(1)
         # with nothing held out each training picture is compared with the others
-        unit = _nearest_other(floats(train)) if self.stand_in else self._nearest(train, held_out)
-        own = self._nearest(train, fake.flatten(1))
+        unit = _nearest_other(floats(train)) if self.part == "train" else _nearest(train, held_out)
+        own = _nearest(train, fake.flatten(1))
         scale = unit.median()
-        counts = (len(train), len(fake))
+        beside = about.beside if self.part == "train" else "held-out pictures"
+        about = about._replace(real=len(train), fake=len(fake), beside=beside)
         copies, baseline = (_share(distances < NEAR_COPY * scale) for distances in (own, unit))
+        distance = (own.median() / scale.clamp_min(1e-12)).item()
         return [
-            self._figure("nearest", (own.median() / scale.clamp_min(1e-12)).item(), 1.0, "pixels", counts),
-            self._figure("near_copies", copies, baseline, "pixels", counts),
+            about._replace(metric="nearest", value=distance, baseline=1.0),
+            about._replace(metric="near_copies", value=copies, baseline=baseline),
         ]
 
 
@@ -209,37 +203,22 @@ def floats(pixels: Tensor) -> Tensor:
     return pixels.float() / 255
 
 
-def make_judge(pictures: Pictures, cache: Path, deadline: float | None = None) -> Judge:
-    """Build the judge of a data set; trains the data's own classifier if there are labels (a few seconds).
-
-    With under 100 pictures nothing is held out, and the training pictures stand in (the run says so). A classifier
-    that is not ready by ``deadline`` (of ``time.monotonic``) is left out.
-    """
-    size = view_size(pictures)
-    stand_in = len(pictures.held_out) == 0
-    which: Part = "train" if stand_in else "held-out"
-    chosen = streams.permutation(_SEED, "judge held-out", 0, len(pictures.rows(which)))
-    train, held_out = small(pictures, "train", pictures.some(MOST_TRAIN), size), small(pictures, which, chosen, size)
-    count = min(len(held_out), len(train), _MOST)
-    labelled = pictures.labels is not None and len(pictures.classes) > 1
-    own = own_classifier(pictures, cache, deadline) if labelled else None
-    return Judge(
-        name=pictures.name,
-        identity=pictures.identity,
-        train=train,
-        held_out=held_out,
-        size=count,
-        draws=20 if count <= 200 else 5,
-        resizer=resized_by(size),
-        classifier=None if own is None else own.net,
-        accuracy=None if own is None else own.accuracy,
-        view=lambda pixels: shrunk(torch.from_numpy(pixels), size),
-        stand_in=stand_in,
-    )
+def _naming(about: Value, fake: Tensor, real: Tensor, judge: Callable[[Tensor], Judgement]) -> list[Value]:
+    """The share that is named with confidence, and each class's share among the names."""
+    about = about._replace(real=len(real), fake=len(fake))
+    sides = [judge(x).probabilities for x in (fake, real)]
+    own, base = (_share(side.max(dim=1).values > CONFIDENT) for side in sides)
+    shares = [side.argmax(1).bincount(minlength=side.shape[1]) / len(side) for side in sides]
+    values = [about._replace(metric="confident", value=own, baseline=base)]
+    for index, (value, baseline) in enumerate(zip(*shares, strict=True)):
+        values.append(about._replace(metric=f"share.{index}", value=value.item(), baseline=baseline.item()))
+    return values
 
 
-def _mean(measures: list[Coverage]) -> Coverage:
-    return Coverage(*(float(np.mean(column)) for column in zip(*measures, strict=True)))
+def _nearest(train: Tensor, points: Tensor) -> Tensor:
+    """Distance from each point to the nearest training picture; the pictures become floats a block at a time."""
+    found = [k_nearest(to=floats(block), points=points).distance[:, 0] for block in train.split(_BLOCK)]
+    return torch.stack(found).min(dim=0).values
 
 
 def _nearest_other(points: Tensor) -> Tensor:
@@ -247,6 +226,10 @@ def _nearest_other(points: Tensor) -> Tensor:
     if len(points) < 2:
         return torch.ones(1, dtype=torch.float64)
     return k_nearest(to=points, points=points, own=torch.arange(len(points))).distance[:, 0]
+
+
+def _mean(measures: list[Coverage]) -> Coverage:
+    return Coverage(*(float(np.mean(column)) for column in zip(*measures, strict=True)))
 
 
 def _share(mask: Tensor) -> float:

@@ -19,8 +19,8 @@ from zerosum.metrics.detectors.weights import Progress, Published
 from zerosum.metrics.diversity import PairDistance
 from zerosum.metrics.protocol import Eye
 from zerosum.metrics.resize import Size
+from zerosum.metrics.value import DIGITS, named
 
-DIGITS = 12  # of a hash that are shown
 PUBLISHED: dict[Eye, tuple[Published, ...]] = {
     "inception": (detectors.INCEPTION,),
     "clip": (detectors.CLIP,),
@@ -107,7 +107,7 @@ class Lookers:
             return Looker("pixels")
         if eye == "student":
             size = view_size(self.pictures())
-            return Looker(f"classifier-spec@{USUAL.sha256[:DIGITS]}", USUAL.sha256, resized_by(size), size=size)
+            return Looker(named("classifier-spec", USUAL.sha256), USUAL.sha256, resized_by(size), size=size)
         if eye == "lpips":
             net, heads = self.given.get(detectors.VGG16), self.given.get(detectors.LPIPS)
             found = detectors.lpips(net, heads, self.cache, self.device, self._progress("LPIPS"), self.say)
@@ -115,15 +115,15 @@ class Lookers:
             resizer = "none; from 512 pixels a side on means of blocks"
             return Looker(name, "+".join(found.sha256), resizer, distance=found.distance)
         made = self._detector(eye)
-        return Looker(f"{made.name}@{made.sha256[:DIGITS]}", made.sha256, made.resizer, made.accuracy, made)
+        return Looker(named(made.name, made.sha256), made.sha256, made.resizer, made.accuracy, made)
 
     def _detector(self, eye: Eye) -> Detector:
         if eye == "random":
             return detectors.random_features()
         if eye == "classifier":
-            return self._told(detectors.classifier(self.pictures(), self.cache), 0.0)
+            return self._told(detectors.classifier(self.pictures(), self.cache, self.say), 0.0)
         if eye == "stacked":
-            return self._told(of_colours(self.digits(), self.cache), LEAST)
+            return self._told(of_colours(self.digits(), self.cache, self.say), LEAST)
         published = PUBLISHED[eye][0]
         build = {"inception": detectors.inception, "clip": detectors.clip, "dinov2": detectors.dinov2}[eye]
         given, progress = self.given.get(published), self._progress(published.file)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,7 +56,10 @@ class Session:
     told: set[str] = field(default_factory=set)
 
     def measure(self, protocols: Sequence[Protocol], draws: int = 1) -> Iterator[Value]:
-        """The values, each as soon as it is known. Protocols with the same detector and count look once.
+        """The values, each as soon as it is known.
+
+        Protocols with the same detector look at each sample of the first draw once, the smaller ones at the first of
+        those of the larger; with the same count they look at the real pictures and further draws once.
 
         Raises:
             UserError: too few pictures, no labels or other classes where there must be some, no generator where there
@@ -70,25 +73,30 @@ class Session:
             check_reals(self.reals, self.samples, protocol)
         for protocol in protocols:
             self.lookers.of(protocol.detector)
-        groups: dict[tuple[object, ...], list[Protocol]] = {}
+        alike: dict[tuple[object, ...], dict[int, list[Protocol]]] = {}
         for protocol in protocols:
-            groups.setdefault((protocol.detector, protocol.fake, protocol.space), []).append(protocol)
-        for group in groups.values():
-            yield from self._group(group, draws)
+            groups = alike.setdefault((protocol.detector, protocol.space), {})
+            groups.setdefault(protocol.fake, []).append(protocol)
+        for groups in alike.values():
+            first = Looked(frozenset())
+            for count in sorted(groups):
+                first.want(_wants(protocol for other in groups if other >= count for protocol in groups[other]))
+                yield from self._group(groups[count], draws, first)
 
-    def _group(self, group: Sequence[Protocol], draws: int) -> Iterator[Value]:
-        """The values of protocols of one detector and count."""
+    def _group(self, group: Sequence[Protocol], draws: int, first: Looked) -> Iterator[Value]:
+        """The values of protocols of one detector and count; ``first`` is what was seen of the first draw so far."""
         looker, began = self.lookers.of(group[0].detector), time.monotonic()
         reals = self._look_at_reals(group, looker)
         found: dict[str, dict[str, list[float]]] = {protocol.name: {} for protocol in group}
         baselines: dict[str, Values] = {}
         seconds = dict.fromkeys(found, 0.0)
-        fake = Looked(frozenset())
         looking = time.monotonic() - began
         for draw in range(draws):
             began = time.monotonic()
-            fake = self._look_at_samples(group, looker, draw * group[0].fake)
-            looking += time.monotonic() - began
+            fake = first if draw == 0 else Looked(_wants(group))
+            self._look_at_samples(group, looker, draw * group[0].fake, fake)
+            fake.seconds += time.monotonic() - began
+            looking += fake.seconds
             for protocol in group:
                 began = time.monotonic()
                 sides = self._sides(protocol, looker, reals, fake)
@@ -102,7 +110,7 @@ class Session:
             about = self._about(protocol, looker)._replace(
                 real=0 if real is None else reals[real].count,
                 other=0 if other is None else reals[other].count,
-                fake=fake.count,
+                fake=protocol.fake,
                 seconds=round(looking + seconds[protocol.name], 2),
             )
             for metric, values in found[protocol.name].items():
@@ -115,19 +123,11 @@ class Session:
         return Value(
             metric="",
             value=0.0,
-            low=None,
-            high=None,
-            baseline=None,
-            beside="",
             protocol=protocol.name,
             detector=looker.name,
             resizer=looker.resizer,
             accuracy=looker.accuracy,
-            real=0,
-            fake=0,
-            draws=0,
             weights=self.samples.weights or "",
-            seconds=0.0,
             sha256=looker.sha256,
             data=self.reals.name,
             identity=self.reals.identity(prepared) if used else "",
@@ -152,35 +152,34 @@ class Session:
             assert pictures.labels is not None, "without labels there is no classifier"
             classes = len(pictures.classes)
             shares = shares_of(torch.from_numpy(pictures.labels[pictures.train]), classes)
+        if protocol.by_class:
+            named = by_name(self.samples, self.reals)[fake.labels()]
+            fake = replace(fake, kept={**fake.kept, "labels": [named]})
         if protocol.each and real is not None:
             names = self.reals.pictures().classes
             for looked, whose in ((real, self.reals.name), (fake, self.samples.name)):
                 check_each(looked.labels(), names, protocol, whose)
         return Sides(real or Looked(protocol.wants), fake, other, classes, shares, looker.distance)
 
-    def _look_at_samples(self, group: Sequence[Protocol], looker: Looker, start: int) -> Looked:
-        """What was seen of the samples of one draw."""
+    def _look_at_samples(self, group: Sequence[Protocol], looker: Looker, start: int, looked: Looked) -> None:
+        """Look at the samples of one draw that were not looked at before."""
         samples, count, space = self.samples, group[0].fake, group[0].space
-        wants = frozenset[str]().union(*(protocol.wants for protocol in group))
+        more = (start + looked.count, count - looked.count)
         if space is None:
-            blocks = samples.blocks(start, count)
-            looked = look_at(blocks, looker.detector, wants, looker.size, lambda done: self.progress(done, count))
+            looked.size = looker.size
+            look_at(samples.blocks(*more), looker.detector, looked, lambda done: self.progress(done, count))
             self._tell(samples)
             if looked.count < count:
                 raise UserError(
                     f"{group[0].name} needs {count:,} pictures, and of those of {samples.name} too many cannot be "
                     f"read: {looked.count:,} are left; give more."
                 )
-            if any(protocol.by_class for protocol in group):
-                looked.kept["labels"] = [by_name(samples, self.reals)[looked.labels()]]
-            return looked
+            return
         assert samples.steps is not None
         assert looker.distance is not None
-        looked = Looked(wants)
-        for here, there in samples.steps(space, start, count, EPSILON):
+        for here, there in samples.steps(space, *more, EPSILON):
             looked.step(step_distances(here, there, looker.distance))
             self.progress(looked.count, count)
-        return looked
 
     def _look_at_reals(self, group: Sequence[Protocol], looker: Looker) -> dict[Share, Looked]:
         """What was seen of the real pictures that the protocols compare with, each once."""
@@ -198,7 +197,8 @@ class Session:
         if wants == {"moments"} and (moments := _recalled(kept)) is not None:
             return Looked(wants, moments.count, {"features": moments})
         blocks = pictures.blocks(0, count)
-        looked = look_at(blocks, looker.detector, wants, looker.size, lambda done: self.progress(done, count))
+        looked = Looked(wants, size=looker.size)
+        look_at(blocks, looker.detector, looked, lambda done: self.progress(done, count))
         self._tell(pictures)
         if looked.count < protocol.needs and share == self._shares(protocol)[0]:
             raise UserError(
@@ -232,6 +232,10 @@ class Session:
         if text not in self.told:
             self.told.add(text)
             self.say(text)
+
+
+def _wants(protocols: Iterable[Protocol]) -> frozenset[str]:
+    return frozenset[str]().union(*(protocol.wants for protocol in protocols))
 
 
 def _computed(protocol: Protocol, sides: Sides) -> Values:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-HEADING = f"{'protocol':20}{'metric':20}{'value':>10}  (how many pictures, what looked at them, seconds)"
+DIGITS = 12  # of a hash that are shown
+HEADING = f"{'protocol':32}{'metric':20}{'value':>10}  (how many pictures, what looked at them, seconds)"
 
 
 class Value(NamedTuple):
@@ -12,16 +13,16 @@ class Value(NamedTuple):
 
     Attributes:
         value: the mean over the draws.
+        protocol: its name.
+        detector: name and first digits of the hash of the weights.
+        real, fake: how many pictures of either kind were looked at, in one draw.
+        draws: repetitions, each with samples of its own.
         low, high: ends of its 95 % interval over the draws; None for one draw.
         baseline: what stands beside it, where the protocol has such a number.
         beside: what that is, in words.
-        protocol: its name.
-        detector: name and first digits of the hash of the weights.
         accuracy: of a detector that is a classifier trained here, on held-out pictures.
-        real, fake: how many pictures of either kind were looked at, in one draw.
-        draws: repetitions, each with samples of its own.
         weights: "ema" or "raw" of a run, else "".
-        seconds: of looking (which protocols with the same detector and count share) and computing, for all draws.
+        seconds: of looking (which protocols with the same detector share) and computing, for all draws.
         sha256: the whole hash of the weights.
         data: name of the real pictures.
         identity: of their pixels, labels and split.
@@ -30,25 +31,25 @@ class Value(NamedTuple):
         other: how many pictures of the other part were looked at.
         samples: name of the samples.
         samples_size: of theirs, in the same way.
-        snapshot: images that the critic had seen, of a run's snapshot.
+        images: that the critic had seen, of a run's snapshot.
         zerosum: the version.
     """
 
     metric: str
     value: float
-    low: float | None
-    high: float | None
-    baseline: float | None
-    beside: str
     protocol: str
     detector: str
     resizer: str
-    accuracy: float | None
-    real: int
-    fake: int
-    draws: int
-    weights: str
-    seconds: float
+    real: int = 0
+    fake: int = 0
+    draws: int = 1
+    low: float | None = None
+    high: float | None = None
+    baseline: float | None = None
+    beside: str = ""
+    accuracy: float | None = None
+    weights: str = ""
+    seconds: float = 0.0
     sha256: str = ""
     data: str = ""
     identity: str = ""
@@ -57,12 +58,18 @@ class Value(NamedTuple):
     other: int = 0
     samples: str = ""
     samples_size: str = ""
-    snapshot: int | None = None
+    images: int | None = None
     zerosum: str = ""
 
     def record(self) -> dict[str, object]:
         """A line of metrics.jsonl."""
-        return {key: value for key, value in self._asdict().items() if value not in (None, "")}
+        line = {"images": self.images, **self._asdict()}
+        return {key: value for key, value in line.items() if value not in (None, "")}
+
+
+def named(name: str, sha256: str) -> str:
+    """A detector with the first digits of the hash of its weights."""
+    return f"{name}@{sha256[:DIGITS]}"
 
 
 def line(value: Value) -> str:
@@ -73,6 +80,6 @@ def line(value: Value) -> str:
     right = "" if value.accuracy is None else f" ({value.accuracy:.2%} right)"
     resizer = f", {value.resizer}" if value.resizer else ""
     return (
-        f"{value.protocol:20}{value.metric:20}{value.value:10.4g}{ends}{beside}  ({counts}, {value.detector}{right}"
+        f"{value.protocol:32}{value.metric:20}{value.value:10.4g}{ends}{beside}  ({counts}, {value.detector}{right}"
         f"{resizer}, {value.seconds:.1f} s)"
     )

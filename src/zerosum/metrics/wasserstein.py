@@ -36,8 +36,9 @@ def sliced_wasserstein(
     smaller side is 16 or more (the plain small picture), ``patches`` patches per picture are drawn; each channel of
     each set is brought to mean 0 and deviation 1, so the distance is blind to a shift or a scale of a whole channel;
     4 x 128 random directions. The paper takes 16,384 pictures of each set, its code 8,192. ``pictures`` takes the first
-    so many of each; memory is two sets of 147 float32 numbers per patch and a bounded block. The patches of picture i
-    lie at the same places in both sets, so that equal sets have the distance 0.
+    so many of each; memory is two sets of 147 float32 numbers per patch, those of one level (1.2 GB each with 16,384
+    pictures), and a bounded block: the pictures may be mapped from a disk. The patches of picture i lie at the same
+    places in both sets, so that equal sets have the distance 0.
 
     Raises:
         ValueError: not uint8, other shapes, sides under 7 pixels, different counts (or fewer than ``pictures``).

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zerosum.data.pictures import Pictures
+from zerosum.data.telling import Say, silent
 from zerosum.metrics.classifier import LONG
 from zerosum.metrics.detectors.detector import Detector, Seen
 from zerosum.metrics.detectors.own import own_classifier, resized_by, view
@@ -16,7 +17,7 @@ LEAST = 0.992  # held-out accuracy of the classifiers with which numbers were pu
 COLOURS = 3
 
 
-def of_colours(digits: Pictures, cache: Path) -> Detector:
+def of_colours(digits: Pictures, cache: Path, say: Say = silent) -> Detector:
     """A classifier of single digits that looks at each colour by itself (trained now, for minutes, or before).
 
     Its logits are those of the K^3 combinations, red first: with ten digits the likeliest is 100 a + 10 b + c.
@@ -24,7 +25,7 @@ def of_colours(digits: Pictures, cache: Path) -> Detector:
     Args:
         digits: grey pictures with labels, at the size of the pictures to be looked at.
     """
-    own = own_classifier(digits, cache, training=LONG)
+    own = own_classifier(digits, cache, training=LONG, say=say)
     assert own is not None, "without a deadline there is always a classifier"
     net, size = own.net, own.size
 

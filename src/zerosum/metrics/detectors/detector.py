@@ -215,9 +215,9 @@ def random_features() -> Detector:
     return Detector("random", random_net.WIDTH, random_net.banks().sha256, random_net.RESIZER, see, block=250)
 
 
-def classifier(pictures: Pictures, cache: Path) -> Detector:
+def classifier(pictures: Pictures, cache: Path, say: Say = silent) -> Detector:
     """The data's own classifier (trained now, or before); raises ``UserError`` without labels."""
-    made, channels = own_classifier(pictures, cache), pictures.pixels.shape[1]
+    made, channels = own_classifier(pictures, cache, say=say), pictures.pixels.shape[1]
     assert made is not None, "without a deadline there is always a classifier"
     own = made
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from zerosum import files
 from zerosum.data.pictures import Part, Pictures
 from zerosum.data.source import Labels
+from zerosum.data.telling import Say, silent
 from zerosum.errors import Stopped, UserError
 from zerosum.metrics.classifier import LONG, USUAL, Classifier, Training, train_classifier
 from zerosum.metrics.resize import Size, pillow_bytes
@@ -44,20 +45,28 @@ class Own(NamedTuple):
 
 
 def own_classifier(
-    pictures: Pictures, cache: Path, deadline: float | None = None, training: Training = USUAL
+    pictures: Pictures,
+    cache: Path,
+    deadline: float | None = None,
+    training: Training = USUAL,
+    say: Say = silent,
 ) -> Own | None:
     """The classifier of these pictures, from ``<cache>/classifiers/`` or trained now and put there.
 
-    None if training took until ``deadline`` (of ``time.monotonic``).
+    None if training took until ``deadline`` (of ``time.monotonic``). A file that cannot be used is said and made anew.
 
     Raises:
-        UserError: the pictures have no labels or one class, or the file in the cache is damaged.
+        UserError: the pictures have no labels or one class.
     """
     path = cache / "classifiers" / f"{pictures.identity[:16]}-{training.sha256[:8]}.safetensors"
     if path.is_file():
-        found = load(path)
-        if found.identity == pictures.identity and found.training == training:
-            return found
+        try:
+            found = load(path)
+        except UserError:
+            say(f"{path} is damaged or of another version: the classifier of {pictures.name} is trained anew.")
+        else:
+            if found.identity == pictures.identity and found.training == training:
+                return found
     made = train(pictures, deadline, training)
     if made is not None:
         with contextlib.suppress(OSError, UserError, Stopped):  # a cache that cannot be written costs time alone
@@ -165,4 +174,4 @@ def load(path: Path) -> Own:
     if header.get("sha256") != net.sha256():
         raise UserError(f"{path} holds other weights than its header says: delete it, and it is trained anew.")
     names = tuple(str(name) for name in classes)
-    return Own(net, str(header["data"]), str(header["identity"]), (size[0], size[1]), names, accuracy, training)
+    return Own(net, str(header.get("data")), str(header.get("identity")), (size[0], size[1]), names, accuracy, training)
