@@ -154,7 +154,7 @@ def zerosum(table: Table, folder: Path) -> tuple[Step, list[nn.Module]]:
     def step() -> None:
         nonlocal flushed
         trainer.play_round(budget)
-        if trainer.images % recipe.stats_every == 0:
+        if trainer.images % (20 * recipe.batch) == 0:
             now = time.monotonic()
             trainer.flush(now - flushed)
             flushed = now

@@ -27,7 +27,8 @@ from zerosum.data.mixtures import GRID, RING, Gaussians
 from zerosum.game import losses
 from zerosum.game.game import Game
 from zerosum.game.penalties import R1, R2, WGANGP
-from zerosum.game.rounds import Batch, Draw, Player, alternating, play
+from zerosum.game.player import Player
+from zerosum.game.rounds import Batch, Draw, alternating, play
 from zerosum.game.schedules import Clock, cosine
 from zerosum.game.sight import Sight
 from zerosum.metrics import mixture_quality

@@ -108,7 +108,7 @@ class Recipe:
         moves: one round.
         batch: real pictures in a draw.
         images: budget in real pictures seen by the critic.
-        stats_every: images between two lines of ``stats.jsonl``.
+        stats_every: images between two lines of ``stats.jsonl``; without it those of 20 batches.
         mirror: whether real pictures are flipped left to right half of the time.
         balanced: whether each class is shown equally often, however many pictures it has.
         precision: of the networks' computations; weights, losses, slopes, averages and optimizers have 32 bits always.
@@ -126,14 +126,14 @@ class Recipe:
     citation: str
     classes: int = 0
     ema: EMA = EMA(half_life=10_000.0)
-    stats_every: int = 1280
+    stats_every: int | None = None
     mirror: bool = False
     balanced: bool = False
     precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         for name, least in (("batch", 1), ("images", 1), ("stats_every", 1), ("classes", 0)):
-            if getattr(self, name) < least:
+            if getattr(self, name) is not None and getattr(self, name) < least:
                 raise ValueError(f"{name} is at least {least}, not {getattr(self, name)}")
         turns = [turn for move in self.moves for turn in move]
         for turn in turns:

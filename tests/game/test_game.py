@@ -15,13 +15,13 @@ from zerosum.game.augment import DiffAugment
 from zerosum.game.critic import TorchNoise
 from zerosum.game.game import Game, Stats
 from zerosum.game.penalties import R1, R2
+from zerosum.game.player import Player
 from zerosum.game.rounds import (
     Batch,
     CriticTurn,
     Draw,
     GeneratorTurn,
     Move,
-    Player,
     Turn,
     alternating,
     generated,

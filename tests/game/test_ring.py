@@ -12,7 +12,8 @@ from zerosum.game import losses
 from zerosum.game.critic import TorchNoise
 from zerosum.game.game import Game
 from zerosum.game.penalties import R1, R2
-from zerosum.game.rounds import Batch, Draw, Player, alternating, play
+from zerosum.game.player import Player
+from zerosum.game.rounds import Batch, Draw, alternating, play
 from zerosum.game.schedules import Clock, cosine
 
 MODES, STD = 8, 0.05

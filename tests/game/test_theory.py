@@ -14,7 +14,8 @@ from zerosum.game import losses
 from zerosum.game.critic import TorchNoise
 from zerosum.game.game import Game
 from zerosum.game.penalties import R1
-from zerosum.game.rounds import Batch, Draw, Move, Player, alternating, play, simultaneous
+from zerosum.game.player import Player
+from zerosum.game.rounds import Batch, Draw, Move, alternating, play, simultaneous
 
 # --- Proposition 1 and Theorem 1, on a few points ---
 

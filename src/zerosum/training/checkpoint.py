@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from zerosum.errors import UserError
-from zerosum.game.rounds import Players
+from zerosum.game.player import Players
 from zerosum.game.terms import Memory
 from zerosum.recipe import Recipe
 from zerosum.training.ema import Average

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from zerosum import streams
-from zerosum.game.rounds import Player
+from zerosum.game.player import Player
 from zerosum.networks.layout import channels_last
 from zerosum.recipe import SGD, Adam, Optimizer, Recipe, RMSprop
 

@@ -32,6 +32,7 @@ from zerosum.training.noise import StreamNoise
 
 WARM_UP = 20  # rounds that are timed before a time budget becomes an image budget
 SAFETY = 0.97
+STATS_BATCHES = 20  # between two lines of stats
 EARLY = (0.005, 0.01, 0.02, 0.03)  # shares of the budget at which a grid is worth looking at,
 EVERY = 0.05  # besides every twentieth
 FIRST_GRID_SECONDS = 10.0
@@ -213,6 +214,7 @@ def train(
     if trainer.images == 0:
         saving.write_grids(trainer, real=True)
     known = budget or Budget(2**62, since=2**62)
+    stats_every = trainer.recipe.stats_every or STATS_BATCHES * trainer.recipe.batch
     began = flushed = saved_at = time.monotonic()
     first_round, first_images, last = trainer.rounds, trainer.images, trainer.images
     trained_grid = trainer.images > 0
@@ -223,7 +225,7 @@ def train(
         out_of_time = deadline is not None and now > deadline
         ends = stop() or out_of_time or trainer.images >= known.images
         measured = budget is None and trainer.rounds - first_round == WARM_UP
-        if not (ends or measured or _crossed(before, trainer.images, trainer.recipe.stats_every)):
+        if not (ends or measured or _crossed(before, trainer.images, stats_every)):
             continue
         trainer.seconds += now - flushed
         line = trainer.flush(now - flushed)
