@@ -128,6 +128,18 @@ REFUSED = {
         ),
         "the critic's is of 1",
     ),
+    "parts that are not equal": (dataclasses.replace(PLAIN, accumulate=3), "64 cannot be played in 3"),
+    "packs in parts": (
+        dataclasses.replace(
+            critic_of(with_game(PLAIN, Game(losses.hinge), Sight(pack=4)), channels=4),
+            accumulate=32,
+        ),
+        "batch of 2 .* packs of 4",
+    ),
+    "finite differences in 16 bits": (
+        dataclasses.replace(with_game(PLAIN, Game(losses.hinge, (FiniteDifference("fake", 1.0),))), precision="bf16"),
+        "rounding of 16 bits",
+    ),
     "two batches on one draw": (
         dataclasses.replace(PLAIN, moves=(PLAIN.moves[0], (PLAIN.moves[1][0]._replace(batch=4),))),
         "batches of 64 and 4",
@@ -167,6 +179,7 @@ ALLOWED = {
     "smoothed cross-entropy": with_game(PLAIN, Game(losses.saturating, terms=(LabelSmoothing(),))),
     "features alone": with_game(PLAIN, Game(losses.hinge, terms=(FeatureMatching(),), weight=0)),
     "an unconditional critic of a conditional generator": critic_of(LABELLED, classes=0),
+    "parts": dataclasses.replace(BATCH_NORM, accumulate=4, precision="bf16"),
     "draws of their own": dataclasses.replace(
         PLAIN, moves=(PLAIN.moves[0], (Turn("generator", PLAIN.moves[1][0].loss, draw=1, batch=128),))
     ),

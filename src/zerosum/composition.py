@@ -24,6 +24,7 @@ def check(
     channels: int,
     classes: int,
     batch: int,
+    accumulate: int = 1,
     clips: Mapping[str, float | None],
     bfloat16: bool = False,
 ) -> None:
@@ -32,6 +33,7 @@ def check(
     Args:
         nets: the players' networks by name; "generator" and "critic" are looked at.
         batch: of draws that do not have their own.
+        accumulate: parts in which a draw is played.
         clips: bounds on the players' weights.
         bfloat16: whether networks compute in 16 bits.
 
@@ -44,6 +46,10 @@ def check(
         size = turn.batch or batch
         if sizes.setdefault(turn.draw, size) != size:
             raise ValueError(f"turns on draw {turn.draw} ask for batches of {sizes[turn.draw]} and {size}")
+    for size in sizes.values():
+        if size % accumulate:
+            raise ValueError(f"a batch of {size} cannot be played in {accumulate} equal parts: accumulate divides it")
+    sizes = {draw: size // accumulate for draw, size in sizes.items()}
     parts = [(turn.loss.game, turn.loss.sight) for turn in turns if isinstance(turn.loss, CriticTurn | GeneratorTurn)]
     _labels(nets, [game for game, _ in parts], classes)
     for game, sight in parts:

@@ -111,6 +111,8 @@ class Recipe:
         stats_every: images between two lines of ``stats.jsonl``; without it those of 20 batches.
         mirror: whether real pictures are flipped left to right half of the time.
         balanced: whether each class is shown equally often, however many pictures it has.
+        accumulate: a draw is played in so many parts, whose gradients are averaged: less memory, the same batch. What
+            compares the pictures of a batch (batch norm, minibatch layers, relativistic averages, top) sees a part.
         precision: of the networks' computations; weights, losses, slopes, averages and optimizers have 32 bits always.
     """
 
@@ -129,10 +131,11 @@ class Recipe:
     stats_every: int | None = None
     mirror: bool = False
     balanced: bool = False
+    accumulate: int = 1
     precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
-        for name, least in (("batch", 1), ("images", 1), ("stats_every", 1), ("classes", 0)):
+        for name, least in (("batch", 1), ("images", 1), ("stats_every", 1), ("accumulate", 1), ("classes", 0)):
             if getattr(self, name) is not None and getattr(self, name) < least:
                 raise ValueError(f"{name} is at least {least}, not {getattr(self, name)}")
         turns = [turn for move in self.moves for turn in move]
@@ -162,6 +165,7 @@ class Recipe:
             channels=self.channels,
             classes=self.classes,
             batch=self.batch,
+            accumulate=self.accumulate,
             clips={name: player.clip for name, player in self.players.items()},
             bfloat16=self.precision == "bf16",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from zerosum import files
 from zerosum.data.pictures import Pictures
 from zerosum.errors import Stopped, UserError
 from zerosum.game.schedules import Clock
-from zerosum.recipe import EMA, Recipe
-from zerosum.recipes import CATALOGUE
+from zerosum.recipe import EMA, PlayerSpec, Recipe
+from zerosum.recipes import CATALOGUE, compose
 from zerosum.run import Run
 from zerosum.training import checkpoint, saving
 from zerosum.training.ema import Average, re_estimate
@@ -190,6 +191,46 @@ def test_what_a_run_writes(tmp_path: Path) -> None:
     assert [line["images"] for line in lines] == [160, 320, 480, 640, 800]
     assert {"seconds", "images_per_second", "critic.loss", "generator.loss", "critic.gradient"} <= lines[-1].keys()
     assert [moment.images for moment in moments] == [160, 320, 480, 640, 800]
+
+
+def test_parts_of_a_batch_are_the_whole_batch(tmp_path: Path) -> None:
+    """Losses that are means: the same pictures, latents and noise, so the same weights but for the order of sums."""
+    whole = compose(
+        (16, 16),
+        1,
+        width=4,
+        batch=12,
+        images=800,
+        loss="rpgan",
+        penalties=("r1", "wgan_gp"),
+        lecam=0.1,
+        smoothing=0.0,
+        instance_noise=0.1,
+        consistency=("real", "latent"),
+        augment=("color", "translation"),
+        beta1=0.0,
+    )
+    generator = dataclasses.replace(whole.players["generator"].net, norm="none")
+    players = {**whole.players, "generator": PlayerSpec(generator, whole.players["generator"].optimizer)}
+    whole = dataclasses.replace(whole, players=players)
+    after = []
+    for parts in (1, 2, 6):
+        one = Trainer(dataclasses.replace(whole, accumulate=parts), pictures(), Run(tmp_path), 0, Choices())
+        for player in one.players.values():
+            player.optimizer = torch.optim.SGD(player.net.parameters(), lr=1.0)
+            player.rate = 1e-3
+        one.rounds = 2000  # LeCam has begun
+        for _ in range(3):
+            one.play_round(Budget(800))
+        after.append({**checkpoint.gather(one.players, one.average, one.memory), **one.sums})
+    assert len(one.draws(Clock(2003))[0].rest) == 5
+    for other in after[1:]:
+        assert other.keys() == after[0].keys()
+        for name, tensor in other.items():
+            torch.testing.assert_close(
+                tensor, after[0][name], rtol=2e-4, atol=2e-6, msg=lambda text, name=name: name + text
+            )
+    assert any(not torch.equal(after[0][name], after[1][name]) for name in after[0])  # it was played in parts
 
 
 def test_a_time_becomes_a_budget_once(tmp_path: Path) -> None:

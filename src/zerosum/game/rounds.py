@@ -34,7 +34,8 @@ class Draw(NamedTuple):
     """What was drawn together, for the turns that share it.
 
     The generated pictures carry the real batch's labels. ``kept`` holds the generator's pass until the generator
-    moves; ``shared`` says that a generator's turn is played on this draw, so that the pass needs its graph.
+    moves; ``shared`` says that a generator's turn is played on this draw, so that the pass needs its graph. ``rest``
+    are further parts of a draw that is too large for one pass: gradients and stats are means over the parts.
     """
 
     real: Batch
@@ -43,6 +44,7 @@ class Draw(NamedTuple):
     kept: dict[str, Tensor]
     clock: Clock = START
     shared: bool = True
+    rest: tuple[Draw, ...] = ()
 
 
 class TurnLoss(Protocol):
@@ -115,7 +117,7 @@ class GeneratorTurn:
         return self.game.generator_loss(
             critic_on(players, draw, self.sight),
             real=packed(draw.real.x, self.sight.pack),
-            fake=packed(generated(players, draw), self.sight.pack),
+            fake=packed(generated(players, draw, graph=True), self.sight.pack),
             labels=draw.real.labels,
             nearby=nearby(players, draw, self.sight.pack),
             noise=draw.noise,
@@ -124,11 +126,15 @@ class GeneratorTurn:
         )
 
 
-def generated(players: Players, draw: Draw) -> Tensor:
-    """The generator's pictures for a draw: computed once, kept until the generator moves."""
-    if "generator" not in draw.kept:
-        player = players["generator"]
-        with torch.set_grad_enabled(draw.shared), held(player, still=not draw.shared):
+def generated(players: Players, draw: Draw, *, graph: bool = False) -> Tensor:
+    """The generator's pictures for a draw: computed once, kept until the generator moves.
+
+    Where no turn of the generator was expected they have no graph, and are computed again for one that needs it.
+    """
+    kept = draw.kept.get("generator")
+    if kept is None or (graph and not kept.requires_grad):
+        player, graph = players["generator"], graph or draw.shared
+        with torch.set_grad_enabled(graph), held(player, still=not graph):
             draw.kept["generator"] = full(player.play(draw.latents, draw.real.labels, draw.noise))
     return draw.kept["generator"]
 
@@ -166,11 +172,8 @@ def play(
         turns = [turn for turn in move if turn.draw in draws and turn.is_played(draws[turn.draw].clock.round)]
         stats: Stats = {}
         for turn in turns:
-            player = players[turn.player]
             with only_moves(players, turn.player):
-                loss, own, memory = turn.loss(players, draws[turn.draw], memory)
-                player.optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                own, memory = gradients(turn, players, draws[turn.draw], memory)
             stats |= {f"{turn.player}.{key}": tensor for key, tensor in own.items()}
         for key, tensor in (stats | before_steps(turns, stats)).items():
             noted.setdefault(key, []).append(tensor)
@@ -178,8 +181,30 @@ def play(
             players[turn.player].step(draws[turn.draw].clock)
         for turn in turns:
             for draw in draws.values():
-                draw.kept.pop(turn.player, None)
+                for part in (draw, *draw.rest):
+                    part.kept.pop(turn.player, None)
     return {key: sum(tensors[1:], tensors[0]) / len(tensors) for key, tensors in noted.items()}, memory
+
+
+def gradients(turn: Turn, players: Players, draw: Draw, memory: Memory) -> tuple[Stats, Memory]:
+    """Leave the gradients of a turn's loss at its player's weights. Of a draw in parts, the means over the parts."""
+    players[turn.player].optimizer.zero_grad(set_to_none=True)
+    parts = (draw, *draw.rest)
+    said: list[Stats] = []
+    after: list[Memory] = []
+    for part in parts:
+        loss, own, remembered = turn.loss(players, part, memory)
+        (loss / len(parts)).backward()
+        if draw.rest:  # its pass is computed again where it is needed again: parts are there to save memory
+            part.kept.clear()
+        said.append(own)
+        after.append(remembered)
+    return _mean(said), _mean(after)
+
+
+def _mean(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    first, *rest = parts
+    return {key: sum((part[key] for part in rest), tensor) / len(parts) for key, tensor in first.items()}
 
 
 def alternating(

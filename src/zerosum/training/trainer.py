@@ -133,17 +133,25 @@ class Trainer:
         for number, size in self.draw_sizes.items():
             roles = {turn.player for turn in self.turns if turn.draw == number and turn.is_played(clock.round)}
             if roles:
-                x, labels = self.loader.batch(start, size)
-                draws[number] = Draw(
-                    real=Batch(x.contiguous(memory_format=self.layout), labels),
-                    latents=to_device(self.recipe.latent.draw(self.seed, "latents", start, size), self.device),
-                    noise=StreamNoise(self.seed, str(number), start, size, self.device),
-                    kept={},
-                    clock=clock,
-                    shared="generator" in roles,
+                part = size // self.recipe.accumulate
+                shared = "generator" in roles and part == size
+                first, *rest = (
+                    self._draw(number, begin, part, clock, shared) for begin in range(start, start + size, part)
                 )
+                draws[number] = first._replace(rest=tuple(rest))
                 start += size
         return draws
+
+    def _draw(self, number: int, start: int, size: int, clock: Clock, shared: bool) -> Draw:
+        x, labels = self.loader.batch(start, size)
+        return Draw(
+            real=Batch(x.contiguous(memory_format=self.layout), labels),
+            latents=to_device(self.recipe.latent.draw(self.seed, "latents", start, size), self.device),
+            noise=StreamNoise(self.seed, str(number), start, size, self.device),
+            kept={},
+            clock=clock,
+            shared=shared,
+        )
 
     @property
     def layout(self) -> torch.memory_format:
