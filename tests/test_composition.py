@@ -12,7 +12,7 @@ from zerosum.errors import UserError
 from zerosum.game import losses
 from zerosum.game.game import Game
 from zerosum.game.penalties import DRAGAN, R1, R2, WGANGP, FiniteDifference
-from zerosum.game.rounds import Turn, alternating, in_order
+from zerosum.game.rounds import GeneratorTurn, Turn, alternating, in_order
 from zerosum.game.schedules import Clock, Ramp, value
 from zerosum.game.sight import Sight
 from zerosum.game.terms import (
@@ -84,9 +84,15 @@ REFUSED = {
     "clipped spectral norm": (with_critic(PLAIN, Layers("advancing"), clip=0.01), "clipping them means nothing"),
     "labels that the generator cannot know": (critic_of(PLAIN, classes=3), "cannot know"),
     "other classes": (critic_of(LABELLED, classes=2), "use the recipe's dial"),
-    "labels in packs": (with_game(LABELLED, Game(losses.hinge), Sight(pack=2)), "several labels"),
-    "a batch in packs": (with_game(PLAIN, Game(losses.hinge), Sight(pack=3)), r"batch of 64 .* packs of 3"),
-    "channels of packs": (with_game(PLAIN, Game(losses.hinge), Sight(pack=2)), "2 channels, and the critic takes 1"),
+    "labels in packs": (
+        critic_of(with_game(LABELLED, Game(losses.hinge), Sight(pack=2)), channels=2),
+        "several labels",
+    ),
+    "a batch in packs": (
+        critic_of(with_game(PLAIN, Game(losses.hinge), Sight(pack=3)), channels=3),
+        r"batch of 64 .* packs of 3",
+    ),
+    "channels of packs": (with_game(PLAIN, Game(losses.hinge), Sight(pack=2)), "critic's channels is 1, .* need 2"),
     "two kinds of packs": (
         dataclasses.replace(
             PLAIN,
@@ -140,6 +146,36 @@ REFUSED = {
         dataclasses.replace(with_game(PLAIN, Game(losses.hinge, (FiniteDifference("fake", 1.0),))), precision="bf16"),
         "rounding of 16 bits",
     ),
+    "another size": (critic_of(PLAIN, image_height=32), "critic's image_height is 32, .* need 16"),
+    "another number of channels": (
+        dataclasses.replace(
+            PLAIN,
+            players={
+                **PLAIN.players,
+                "generator": PlayerSpec(dataclasses.replace(PLAIN.players["generator"].net, channels=3), Adam()),
+            },
+        ),
+        "generator's channels is 3, .* need 1",
+    ),
+    "a penalty of nothing bounds nothing": (
+        with_game(PLAIN, Game(losses.wasserstein, (WGANGP(0.0),), (Consistency(),))),
+        "scores grow without end",
+    ),
+    "LeCam that never begins": (
+        dataclasses.replace(with_game(PLAIN, Game(losses.hinge, terms=(LeCam(),))), images=64_000),
+        "begins after 1,000 rounds, and the budget is one of 1,000",
+    ),
+    "consistency of packs": (
+        critic_of(with_game(PLAIN, Game(losses.hinge, terms=(Consistency(),)), Sight(pack=2)), channels=2),
+        "as if it were one picture",
+    ),
+    "a turn's groups that cannot be cut": (
+        dataclasses.replace(
+            critic_of(BATCH_NORM, minibatch="deviation"),
+            moves=alternating(Game(losses.hinge), generator_batch=67),
+        ),
+        "67 cannot be cut",
+    ),
     "two batches on one draw": (
         dataclasses.replace(PLAIN, moves=(PLAIN.moves[0], (PLAIN.moves[1][0]._replace(batch=4),))),
         "batches of 64 and 4",
@@ -173,6 +209,10 @@ ALLOWED = {
     ),
     "between without batch norm": with_game(PLAIN, Game(losses.wasserstein, (WGANGP(),))),
     "finite differences of plain layers": with_game(PLAIN, Game(losses.hinge, (FiniteDifference("fake", 1.0),))),
+    "a generator's Wasserstein loss against another critic's": dataclasses.replace(
+        PLAIN,
+        moves=(PLAIN.moves[0], (PLAIN.moves[1][0]._replace(loss=GeneratorTurn(Game(losses.wasserstein))),)),
+    ),
     "clipped plain layers": with_critic(PLAIN, Layers("none"), clip=0.1),
     "clipped batch norm": with_critic(BATCH_NORM, BATCH_NORM.players["critic"].net, clip=0.01),
     "packs": critic_of(with_game(PLAIN, Game(losses.hinge), Sight(pack=2)), channels=2),
@@ -202,7 +242,7 @@ MEANINGLESS = {
     "negative terms": (lambda: Consistency(real=-1.0), "at least 0"),
     "negative matching": (lambda: FeatureMatching(-1.0), "at least 0"),
     "negative LeCam": (lambda: LeCam(-1.0), "at least 0"),
-    "means without an end": (lambda: LeCam(decay=1.5), "between 0 and 1"),
+    "means without an end": (lambda: LeCam(decay=1.5), "at least 0 and below 1"),
     "negative classification": (lambda: AuxiliaryClassifier(fake=-1.0), "at least 0"),
     "negative latents": (lambda: LatentConsistency(sigma=-0.1), "at least 0"),
     "more than smooth": (lambda: LabelSmoothing(0.7), "between 0 and 0.5"),
@@ -217,6 +257,20 @@ MEANINGLESS = {
     "no turns of a critic": (lambda: wgan_gp(SIZE, 1, critic_turns=0), "critic_turns is at least 1"),
     "a weight of nothing": (lambda: compose(SIZE, 1, weight=1.0), "penalties"),
     "a strength of nothing": (lambda: compose(SIZE, 1, strength=0.5), "augment"),
+    "a width of what has none": (lambda: goodfellow2014((17, 17), 1, form="convolutional", width=7), "form=mlp"),
+    "how strong nothing is": (lambda: modern(SIZE, 1, augment=(), strength=0.5), "leave them out"),
+    "what fills nothing": (lambda: modern(SIZE, 1, strength=0.0, fill=0.5), "leave them out"),
+    "a penalty of nothing": (
+        lambda: compose(SIZE, 1, penalties=("r1",), weight=0.0),
+        "above 0 and says how strong penalties is",
+    ),
+    "a negative weight": (lambda: compose(SIZE, 1, penalties=("r1",), weight=-1.0), "weight=-1 is not possible"),
+    "no share": (lambda: compose(SIZE, 1, top=0.0), "top is between"),
+    "an end below nothing": (lambda: compose(SIZE, 1, final_rate=-1.0), "final_rate is at least 0"),
+    "early before the start": (
+        lambda: dataclasses.replace(PLAIN, moves=((PLAIN.moves[0][0]._replace(early=-1),), PLAIN.moves[1])),
+        "early at least 0",
+    ),
     "algorithm 1 at once": (lambda: goodfellow2014(SIZE, 1, critic_turns=2), "play=alternating"),
 }
 
@@ -230,7 +284,7 @@ def test_values_that_mean_nothing_are_refused_where_they_are_made(name):
 
 def test_zero_is_not_the_default():
     assert compose(SIZE, 1, critic_rate=0.0).players["critic"].optimizer.rate == 0
-    with pytest.raises(ValueError, match="positive ends, not 0"):
+    with pytest.raises(ValueError, match="rate is above 0, not 0"):
         goodfellow2014(SIZE, 1, rate=0.0)
 
 

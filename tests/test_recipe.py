@@ -360,6 +360,7 @@ OWN_OTHER = {  # where that is the default already
     ("fgan", "form"): "minimax",
     ("relativistic", "batch"): 16,
     ("compose", "latent"): "uniform",
+    ("pacgan", "generator_turns"): 1,
 }
 AROUND = {  # without which a dial means nothing
     ("goodfellow2014", "critic_turns"): {"play": "alternating"},

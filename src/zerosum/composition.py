@@ -13,7 +13,7 @@ from zerosum.game.losses import cross_entropy_critic, ragan, rahinge, rals, wass
 from zerosum.game.penalties import FiniteDifference, GradientPenalty
 from zerosum.game.rounds import CriticTurn, GeneratorTurn, Move
 from zerosum.game.sight import Sight
-from zerosum.game.terms import AuxiliaryClassifier, FeatureMatching, LabelSmoothing
+from zerosum.game.terms import AuxiliaryClassifier, Consistency, LabelSmoothing, LeCam
 from zerosum.networks import Spec
 
 
@@ -21,9 +21,10 @@ def check(
     nets: Mapping[str, Spec],
     moves: Sequence[Move],
     *,
-    channels: int,
+    picture: tuple[int, int, int],
     classes: int,
     batch: int,
+    images: int,
     accumulate: int = 1,
     clips: Mapping[str, float | None],
     bfloat16: bool = False,
@@ -32,7 +33,9 @@ def check(
 
     Args:
         nets: the players' networks by name; "generator" and "critic" are looked at.
+        picture: width, height and channels.
         batch: of draws that do not have their own.
+        images: the budget.
         accumulate: parts in which a draw is played.
         clips: bounds on the players' weights.
         bfloat16: whether networks compute in 16 bits.
@@ -49,22 +52,29 @@ def check(
     for size in sizes.values():
         if size % accumulate:
             raise ValueError(f"a batch of {size} cannot be played in {accumulate} equal parts: accumulate divides it")
+    rounds = images / sum({turn.draw: sizes[turn.draw] for turn in turns if turn.player == "critic"}.values())
     sizes = {draw: size // accumulate for draw, size in sizes.items()}
+    _pictures(
+        nets, picture, [turn.loss.sight.pack for turn in turns if isinstance(turn.loss, CriticTurn | GeneratorTurn)]
+    )
     parts = [(turn.loss.game, turn.loss.sight) for turn in turns if isinstance(turn.loss, CriticTurn | GeneratorTurn)]
     _labels(nets, [game for game, _ in parts], classes)
     for game, sight in parts:
-        _game(game)
+        _game(game, rounds)
         if bfloat16 and any(isinstance(penalty, FiniteDifference) for penalty in game.penalties):
             raise ValueError("a finite difference is lost in the rounding of 16 bits: use R1 and R2, or precision=fp32")
-        _packs(sight, channels, classes, sizes, nets["critic"])
-    if len({sight.pack for _, sight in parts}) > 1:
-        raise ValueError("all turns show the critic packs of one size, or it would need several first layers")
-    _layers(nets["critic"], [game for game, _ in parts], clips.get("critic"))
-    pack = parts[0][1].pack if parts else 1
-    _sizes(nets, min(sizes.values()), pack)
+        _packs(sight, game, classes, sizes)
+    plays = [turn.loss.game for turn in turns if isinstance(turn.loss, CriticTurn)]
+    _layers(nets["critic"], plays, clips.get("critic"))
+    _batches(nets, sorted(set(sizes.values())), parts[0][1].pack if parts else 1)
 
 
-def _game(game: Game) -> None:
+def _game(game: Game, rounds: float) -> None:
+    for term in game.terms:
+        if isinstance(term, LeCam) and term.begin >= rounds:
+            raise ValueError(
+                f"LeCam begins after {term.begin:,} rounds, and the budget is one of {rounds:,.0f}: it would do nothing"
+            )
     if any(isinstance(term, LabelSmoothing) for term in game.terms) and game.loss.critic is not cross_entropy_critic:
         raise ValueError(
             "label smoothing changes the labels of a cross-entropy, and this loss has none: use it with "
@@ -105,17 +115,30 @@ def _labels(nets: Mapping[str, Spec], games: Sequence[Game], classes: int) -> No
         raise ValueError("the critic has a classifier that nothing teaches: add the term AuxiliaryClassifier")
 
 
-def _packs(sight: Sight, channels: int, classes: int, sizes: Mapping[int, int], critic: Spec) -> None:
+def _pictures(nets: Mapping[str, Spec], size: tuple[int, int, int], packs: Sequence[int]) -> None:
+    """Whether both players speak of the same pictures."""
+    if len(set(packs)) > 1:
+        raise ValueError("all turns show the critic packs of one size, or it would need several first layers")
+    width, height, channels = size
+    shown = channels * (packs[0] if packs else 1)
+    for name, own in (("generator", channels), ("critic", shown)):
+        for field, needed in (("image_width", width), ("image_height", height), ("channels", own)):
+            found = _field(nets[name], field, needed)
+            if found != needed:
+                packed = f" (packs of {packs[0]})" if field == "channels" and shown > channels else ""
+                raise ValueError(f"the {name}'s {field} is {found}, and the recipe's pictures need {needed}{packed}")
+
+
+def _packs(sight: Sight, game: Game, classes: int, sizes: Mapping[int, int]) -> None:
     if sight.pack == 1:
         return
+    if any(isinstance(term, Consistency) for term in game.terms):
+        raise ValueError("consistency moves and flips a pack as if it were one picture: pack=1, or no consistency")
     if classes:
         raise ValueError("the pictures of a pack share one score, which cannot be asked for several labels: pack=1")
     for size in sizes.values():
         if size % sight.pack:
             raise ValueError(f"a batch of {size} cannot be shown in packs of {sight.pack}")
-    wide = int(_field(critic, "channels", sight.pack * channels))
-    if wide != sight.pack * channels:
-        raise ValueError(f"packs of {sight.pack} have {sight.pack * channels} channels, and the critic takes {wide}")
 
 
 def _layers(critic: Spec, games: Sequence[Game], clip: float | None) -> None:
@@ -151,22 +174,22 @@ def _layers(critic: Spec, games: Sequence[Game], clip: float | None) -> None:
         raise ValueError("spectral norm divides the weights by their norm, so that clipping them means nothing")
 
 
-def _sizes(nets: Mapping[str, Spec], batch: int, pack: int) -> None:
-    """Whether there are others in a batch for the layers that compare with others."""
-    kind, packs = _field(nets["critic"], "minibatch", "none"), batch // pack
-    if kind != "none" and packs < 2:
-        raise ValueError("a minibatch layer compares the pictures of a batch, and there is one: use a larger batch")
-    if kind == "deviation" and all(packs % group for group in (2, 3)):
-        raise ValueError(f"minibatch deviation compares groups of 2 to 4, into which {packs} cannot be cut")
-    for name, count in (("generator", batch), ("critic", packs)):
+def _batches(nets: Mapping[str, Spec], batches: Sequence[int], pack: int) -> None:
+    """Whether there are others in each batch for the layers that compare with others."""
+    kind = _field(nets["critic"], "minibatch", "none")
+    for packs in (batch // pack for batch in batches):
+        if kind != "none" and packs < 2:
+            raise ValueError("a minibatch layer compares the pictures of a batch, and there is one: use a larger batch")
+        if kind == "deviation" and all(packs % group for group in (2, 3)):
+            raise ValueError(f"minibatch deviation compares groups of 2 to 4, into which {packs} cannot be cut")
+    for name, count in (("generator", batches[0]), ("critic", batches[0] // pack)):
         if count < 2 and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in _layers_of(nets[name])):
             raise ValueError(f"batch norm needs a batch to compare with, and the {name}'s is of {count}: use more")
 
 
 def _is_free(game: Game) -> bool:
-    """Whether the critic's loss has no end below, and nothing in the game bounds the critic."""
-    bounding = [term for term in game.terms if not isinstance(term, AuxiliaryClassifier | FeatureMatching)]
-    return game.loss.critic is wasserstein_critic and not game.penalties and not bounding
+    """Whether the critic's loss has no end below, and no slope is held (LeCam holds scores, but late)."""
+    return game.loss.critic is wasserstein_critic and all(penalty.weight == 0 for penalty in game.penalties)
 
 
 def _ours(net: Spec) -> bool:

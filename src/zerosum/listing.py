@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from zerosum.errors import UserError, did_you_mean
+from zerosum.game.losses import CATALOGUE as LOSSES
 from zerosum.recipe import Recipe, RecipeFunction
 from zerosum.recipes import CATALOGUE
 from zerosum.settings import COMMON, dials, words
@@ -91,5 +92,8 @@ def _dials(function: RecipeFunction) -> Iterator[tuple[str, str, Any]]:
         if default in (parameter.empty, None):
             default = "from the data" if name in ("resolution", "channels", "classes") else "see above"
         options = [kind for kind in typing.get_args(hints[name]) if kind is not type(None)]
+        if name == "loss" and hints[name] is str:
+            yield name, f"one of {', '.join(LOSSES)}", default
+            continue
         union = type(None) in typing.get_args(hints[name])
         yield name, words(options[0] if union else hints[name]), default

@@ -94,6 +94,8 @@ def make_plan(request: Request, say: Say = print, looked: Progress = silent) -> 
         if request.images is not None:
             raise UserError("--images and --set images exclude each other.")
         request = replace(request, images=parse(settings.pop("images"), int, "images"), settings=settings)
+    if request.resolution is not None and "resolution" in settings:
+        raise UserError("--resolution and --set resolution exclude each other.")
     if request.images is not None and request.images <= 0:
         raise UserError(f"--images {request.images} is not possible: the budget is a positive number of images.")
     if request.seconds is not None and request.seconds <= 0:

@@ -142,8 +142,9 @@ class Recipe:
         for turn in turns:
             if turn.player not in self.players:
                 raise ValueError(f"a turn is played by '{turn.player}', but the players are {', '.join(self.players)}")
-            if turn.every < 1 or (turn.batch is not None and turn.batch < 1):
-                raise ValueError(f"a turn's every and batch are at least 1, not {turn.every} and {turn.batch}")
+            if turn.every < 1 or turn.early < 0 or (turn.batch is not None and turn.batch < 1):
+                given = f"{turn.batch}, {turn.every} and {turn.early}"
+                raise ValueError(f"a turn's batch and every are at least 1 and its early at least 0, not {given}")
         if not {"generator", "critic"} <= {turn.player for turn in turns}:
             raise ValueError("the moves need a turn of the generator and one of the critic, whose pictures are counted")
         generator = describe(self.players["generator"].net)
@@ -162,9 +163,10 @@ class Recipe:
         composition.check(
             {name: player.net for name, player in self.players.items()},
             self.moves,
-            channels=self.channels,
+            picture=(self.width, self.height, self.channels),
             classes=self.classes,
             batch=self.batch,
+            images=self.images,
             accumulate=self.accumulate,
             clips={name: player.clip for name, player in self.players.items()},
             bfloat16=self.precision == "bf16",

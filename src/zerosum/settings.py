@@ -73,7 +73,7 @@ def change(value: Any, path: str, text: str) -> Any:
         try:
             return dataclasses.replace(value, **{head: new})
         except ValueError as error:
-            raise UserError(f"{path}={text}: {error}.") from None
+            raise UserError(f"{path}={text}: {str(error).rstrip('.')}.") from None
     if hasattr(value, "_replace"):
         return value._replace(**{head: new})
     return tuple(new if name == head else item for name, item in fields.items())

@@ -47,7 +47,8 @@ def test_instance_noise_is_normal_and_follows_its_schedule():
     assert shift.std().item() == pytest.approx(0.3, rel=0.02)
     fading = Sight(noise=linear(0.4, 0.0, images=100))
     assert (see(fading, x, TorchNoise(x), Clock(images=50)) - x).std().item() == pytest.approx(0.2, rel=0.02)
-    assert see(fading, x, TorchNoise(x), Clock(images=100)) is x
+    assert torch.equal(see(fading, x, TorchNoise(x), Clock(images=100)), x)
+    assert see(Sight(noise=0.0), x, TorchNoise(x), START) is x
 
 
 def test_pictures_of_a_pack_are_augmented_one_by_one():

@@ -16,7 +16,7 @@ from zerosum.game.critic import Critic, Noise, Output, Slopes, TorchNoise, outpu
 from zerosum.game.losses import Loss
 from zerosum.game.penalties import FiniteDifference, GradientPenalty, Penalty
 from zerosum.game.schedules import START, Clock, Schedule, check_range, value
-from zerosum.game.terms import NOTHING, Memory, Seen, Term
+from zerosum.game.terms import NOTHING, LeCam, Memory, Seen, Term
 
 Stats = dict[str, Tensor]
 
@@ -54,6 +54,11 @@ class Game:
             raise ValueError(
                 "with weight 0 the loss teaches the generator nothing, so top means nothing: leave it at 1"
             )
+
+    def pattern(self, index: int) -> tuple[bool, ...]:
+        """What of it is played in the round of this index; all else that changes is a number."""
+        begun = (index >= term.begin for term in self.terms if isinstance(term, LeCam))
+        return (*(index % penalty.every == 0 for penalty in self.penalties), *begun)
 
     def critic_loss(
         self,
@@ -148,8 +153,13 @@ class Game:
         return Result(loss, {key: tensor.detach() for key, tensor in (stats | {"loss": loss}).items()}, memory)
 
 
-def _mean_of_best(each: Tensor, scores: Tensor, share: float) -> Tensor:
+def _mean_of_best(each: Tensor, scores: Tensor, share: float | Tensor) -> Tensor:
     """The mean of ``each`` (N,) over the given share of samples, those with the highest ``scores``."""
+    if isinstance(share, Tensor):  # how many there are may not change the shape of anything
+        count = (share * len(each)).round().clamp_min(1)
+        places = torch.arange(len(each), device=each.device)
+        best = each.gather(0, scores.argsort(descending=True, stable=True))
+        return torch.where(places < count, best, 0).sum() / count
     if share >= 1:
         return each.mean()
     count = max(1, round(share * len(each)))

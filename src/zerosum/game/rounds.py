@@ -154,6 +154,40 @@ def critic_on(players: Players, draw: Draw, sight: Sight) -> Critic:
     return lambda x: players["critic"].play(see(sight, x, draw.noise, draw.clock), draw.real.labels, draw.noise)
 
 
+# (turn, players, a part of its draw, memory, share) -> (stats, memory): adds the share of the loss's gradients to those
+# at the weights of the turn's player.
+Compute = Callable[[Turn, Players, Draw, Memory, float], tuple[Stats, Memory]]
+
+
+def differentiate(turn: Turn, players: Players, draw: Draw, memory: Memory, share: float) -> tuple[Stats, Memory]:
+    """``Compute`` by autograd."""
+    loss, stats, memory = turn.loss(players, draw, memory)
+    (loss * share).backward()
+    return stats, memory
+
+
+def gradients(
+    turn: Turn, players: Players, draw: Draw, memory: Memory, compute: Compute = differentiate
+) -> tuple[Stats, Memory]:
+    """Leave the gradients of a turn's loss at its player's weights. Of a draw in parts, the means over the parts."""
+    players[turn.player].optimizer.zero_grad(set_to_none=True)
+    parts = (draw, *draw.rest)
+    said: list[Stats] = []
+    after: list[Memory] = []
+    for part in parts:
+        stats, remembered = compute(turn, players, part, memory, 1 / len(parts))
+        if draw.rest:  # its pass is computed again where it is needed again: parts are there to save memory
+            part.kept.clear()
+        said.append(stats)
+        after.append(remembered)
+    return _mean(said), _mean(after)
+
+
+def _mean(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    first, *rest = parts
+    return {key: sum((part[key] for part in rest), tensor) / len(parts) for key, tensor in first.items()}
+
+
 def play(
     moves: Sequence[Move],
     players: Players,
@@ -161,11 +195,13 @@ def play(
     memory: Memory,
     *,
     before_steps: Callable[[Sequence[Turn], Stats], Stats] = lambda turns, stats: {},
+    compute: Compute = differentiate,
 ) -> tuple[Stats, Memory]:
     """Play one round and return its stats (``player.name``, the mean over a player's turns) and the memory.
 
     ``before_steps`` is given each move's turns and stats after the gradients and before the optimizers step (to average
-    gradients over processes, to check them), and returns stats of its own.
+    gradients over processes, to check them), and returns stats of its own. ``compute`` may be an
+    engine's own.
     """
     noted: dict[str, list[Tensor]] = {}
     for move in moves:
@@ -173,7 +209,7 @@ def play(
         stats: Stats = {}
         for turn in turns:
             with only_moves(players, turn.player):
-                own, memory = gradients(turn, players, draws[turn.draw], memory)
+                own, memory = gradients(turn, players, draws[turn.draw], memory, compute)
             stats |= {f"{turn.player}.{key}": tensor for key, tensor in own.items()}
         for key, tensor in (stats | before_steps(turns, stats)).items():
             noted.setdefault(key, []).append(tensor)
@@ -184,27 +220,6 @@ def play(
                 for part in (draw, *draw.rest):
                     part.kept.pop(turn.player, None)
     return {key: sum(tensors[1:], tensors[0]) / len(tensors) for key, tensors in noted.items()}, memory
-
-
-def gradients(turn: Turn, players: Players, draw: Draw, memory: Memory) -> tuple[Stats, Memory]:
-    """Leave the gradients of a turn's loss at its player's weights. Of a draw in parts, the means over the parts."""
-    players[turn.player].optimizer.zero_grad(set_to_none=True)
-    parts = (draw, *draw.rest)
-    said: list[Stats] = []
-    after: list[Memory] = []
-    for part in parts:
-        loss, own, remembered = turn.loss(players, part, memory)
-        (loss / len(parts)).backward()
-        if draw.rest:  # its pass is computed again where it is needed again: parts are there to save memory
-            part.kept.clear()
-        said.append(own)
-        after.append(remembered)
-    return _mean(said), _mean(after)
-
-
-def _mean(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    first, *rest = parts
-    return {key: sum((part[key] for part in rest), tensor) / len(parts) for key, tensor in first.items()}
 
 
 def alternating(

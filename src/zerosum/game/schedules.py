@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 
 class Clock(NamedTuple):
-    """When a round is played: ``images`` seen before it, its index, and the budget (None while not yet known)."""
+    """When a round is played: ``images`` seen before it, its index, and the budget (None while not yet known).
+
+    ``now`` holds what each ramp is at this moment as a number on the device, for an engine whose code does not change
+    from round to round.
+    """
 
     images: int = 0
     round: int = 0
     budget: int | None = None
+    now: Mapping[Ramp, Any] | None = None
 
 
 START = Clock()
@@ -43,10 +49,12 @@ class Ramp:
 Schedule = float | Ramp
 
 
-def value(schedule: Schedule, clock: Clock) -> float:
-    """The schedule's number at this moment."""
+def value(schedule: Schedule, clock: Clock) -> Any:
+    """The schedule's number at this moment: a float, or a 0-D tensor where the clock has one."""
     if not isinstance(schedule, Ramp):
         return schedule
+    if clock.now is not None:
+        return clock.now[schedule]
     if schedule.unit == "images":
         now = float(clock.images)
     else:

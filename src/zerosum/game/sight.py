@@ -47,8 +47,7 @@ def see(sight: Sight, x: Tensor, noise: Noise, clock: Clock) -> Tensor:
     if sight.augment is not None:
         single = unpacked(x, sight.pack)
         x = packed(augment(sight.augment, single, value(sight.augment.strength, clock), noise), sight.pack)
-    deviation = value(sight.noise, clock)
-    return x + deviation * noise.normal(*x.shape) if deviation else x
+    return x if sight.noise == 0 else x + value(sight.noise, clock) * noise.normal(*x.shape)
 
 
 def packed(x: Tensor, count: int) -> Tensor:

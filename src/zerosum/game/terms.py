@@ -103,7 +103,8 @@ class LeCam:
 
     def __post_init__(self) -> None:
         check_range("the weight of LeCam", self.weight)
-        check_range("the decay of LeCam's means", self.decay, most=1.0)
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"the decay of LeCam's means is at least 0 and below 1, not {self.decay:g}")
 
     def critic(self, seen: Seen) -> Said:
         real, fake = _on_real(seen).scores, seen.on_fake.scores

@@ -10,7 +10,7 @@ from zerosum.game.augment import DiffAugment, Kind
 from zerosum.game.game import Game
 from zerosum.game.penalties import DRAGAN, R1, R2, WGANGP, Penalty
 from zerosum.game.rounds import Order, in_order
-from zerosum.game.schedules import Ramp
+from zerosum.game.schedules import Ramp, check_range
 from zerosum.game.sight import Sight
 from zerosum.game.terms import Consistency, FeatureMatching, LabelSmoothing, LatentConsistency, LeCam, Term
 from zerosum.networks import Spec
@@ -27,7 +27,7 @@ from zerosum.recipes.labels import classifier
 
 CITATION = """@misc{zerosum,
   title={zerosum}, note={the parts have citations of their own: see the recipe of each}, year={2026}}"""
-NUMBERS = "Yours."
+NUMBERS = "They depend on what is composed."
 DIFFERENCES = "Nothing was published as this; the parts are as their recipes have them."
 FORMS = {f"64x64, {name}": {"resolution": (64, 64), "networks": name} for name in ("dcgan", "sndcgan", "resnet")}
 PENALTIES = {"r1": R1, "r2": R2, "wgan_gp": WGANGP, "dragan": DRAGAN}
@@ -80,14 +80,16 @@ def compose(
     """
     if loss not in losses.CATALOGUE:
         raise UserError(f"loss={loss}: there is no loss of that name{did_you_mean(loss, losses.CATALOGUE)}.")
-    for name, value, needs, there in (
+    for name, value, what, there in (
         ("weight", weight, "penalties", penalties),
         ("strength", strength, "augment", augment),
     ):
-        if value is not None and not there:
+        if value is not None and (value <= 0 or not there):
             raise UserError(
-                f"{name}={value:g} says how strong {needs} is, and there is none: set {needs}, or leave it."
+                f"{name}={value:g} is not possible: it is above 0 and says how strong {what} is, so set both."
             )
+    check_range("top", top, 1e-3, 1.0)
+    check_range("final_rate", final_rate)
     sight = Sight(
         DiffAugment(augment, 1.0 if strength is None else strength) if augment else None, instance_noise, pack
     )

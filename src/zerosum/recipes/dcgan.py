@@ -17,10 +17,11 @@ CITATION = """@article{radford2015dcgan,
   title={Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks},
   author={Radford, Alec and Metz, Luke and Chintala, Soumith}, journal={arXiv:1511.06434}, year={2015}}"""
 NUMBERS = "CIFAR-10: FID about 48 at best with two turns of the discriminator, then it diverges (StudioGAN's logs)."
-DIFFERENCES = """Batch norm's gains start at 1 (the authors' own and PyTorch's examples: normal, 1 +- .02), with an
-epsilon of 1e-5 (the authors' own: 1e-8). No weight decay (the authors' own: 1e-5). Kernels of 5 pad as TensorFlow
-does (the authors' own: 2 on both sides). Labels enter once (DCGAN-tensorflow: at every layer). Samples are of an
-average of the weights (there: of the last ones)."""
+DIFFERENCES = """All of the discriminator's convolutions start from DCGAN-tensorflow's truncated normal (the others:
+normal). Batch norm's gains start at 1 (the authors' own and PyTorch's examples: normal, 1 +- .02), with an epsilon of
+1e-5 (the authors' own: 1e-8). No weight decay (the authors' own: 1e-5). Kernels of 5 pad as TensorFlow does (the
+authors' own: 2 on both sides). Labels enter once (DCGAN-tensorflow: at every layer). Samples are of an average of the
+weights (there: of the last ones)."""
 OWN = {"width": 128, "kernel": 5, "bias": False, "first_norm": "feature"}
 FORMS = {
     "64x64, DCGAN-tensorflow": {"resolution": (64, 64), "kernel": 5, "generator_turns": 2},

@@ -46,7 +46,7 @@ def goodfellow2014(
     play: Order = "simultaneous",
     critic_turns: int = 1,
     loss: Literal["non_saturating", "saturating"] = "non_saturating",
-    width: int = 1200,
+    width: int | None = None,
     rate: float | None = None,
     batch: int | None = None,
     images: int = 12_500_000,
@@ -54,13 +54,18 @@ def goodfellow2014(
     """Maxout discriminator with dropout against a rectified generator, both by gradient descent with momentum.
 
     play=alternating with critic_turns=k is the paper's Algorithm 1, loss=saturating its minimax game; the code moves
-    both at once and maximises log D(G(z)). form=convolutional is the one for CIFAR-10. ``width`` is the generator's in
-    the mlp form, of which the discriminator has a fifth. Without ``rate`` and ``batch``: .1 and 100, convolutional .004
-    and 128.
+    both at once and maximises log D(G(z)). form=convolutional is the one for CIFAR-10. ``width`` (1200) is the
+    generator's in the mlp form, of which the discriminator has a fifth. Without ``rate`` and ``batch``:
+    .1 and 100, convolutional .004 and 128.
     """
     size, mlp = (*resolution, channels), form == "mlp"
     batch = batch if batch is not None else 100 if mlp else 128
     rate = rate if rate is not None else 0.1 if mlp else 0.004
+    if not mlp and width is not None:
+        raise ValueError("width is that of form=mlp: the convolutional networks are as published")
+    if rate <= 0:
+        raise ValueError(f"rate is above 0, not {rate:g}")
+    width = 1200 if width is None else width
     generator: Spec
     critic: Spec
     if mlp:

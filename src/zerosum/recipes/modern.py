@@ -45,8 +45,8 @@ def modern(
     final_rate: float = 0.1,
     beta2: float = 0.9,
     augment: tuple[Kind, ...] = ("color", "translation", "cutout"),
-    strength: float = 0.3,
-    fill: float = 0.0,
+    strength: float | None = None,
+    fill: float | None = None,
     batch: int = 64,
     ema: float = 20_000.0,
     images: int = 2_000_000,
@@ -57,7 +57,8 @@ def modern(
     to 20 at 28x28 were found to be equally good, while 1 at 28x28 lets the critic run away. The rate falls to
     ``final_rate`` of itself and ``gamma`` to 0.3 of itself by half cosines over the budget (to less, and on small data
     the generator's variety shrinks at the end). A short ``beta2`` bounds a step of Adam at rate / sqrt(1 - beta2): with
-    0.99 one sudden gradient threw a run back to nothing. ``augment`` acts with probability ``strength``; ``ema`` is the
+    0.99 one sudden gradient threw a run back to nothing. ``augment`` acts with probability ``strength`` (.3; cutout
+    and what moves in are ``fill``, 0); ``ema`` is the
     average's half-life in images. With ``classes`` (None: as many as the data have) both players see labels, and every
     generated picture is paired with a real one of its own class.
     """
@@ -65,7 +66,10 @@ def modern(
     classes = classes or 0
     slope = cosine(gamma, 0.3 * gamma)
     game = Game(losses.rpgan, (R1(slope, penalty_every), R2(slope, penalty_every)))
-    sight = Sight(DiffAugment(augment, strength, fill=fill) if augment and strength > 0 else None)
+    if (strength, fill) != (None, None) and (not augment or (strength == 0 and fill is not None)):
+        raise ValueError("strength and fill say how augment changes pictures, and nothing changes them: leave them out")
+    strength = 0.3 if strength is None else strength
+    sight = Sight(DiffAugment(augment, strength, fill=fill or 0.0) if augment and strength > 0 else None)
     adam = Adam(cosine(rate, rate * final_rate), beta1=0.0, beta2=beta2)
     return Recipe(
         name="modern",

@@ -13,12 +13,13 @@ from zerosum.networks.latent import Latent
 from zerosum.recipe import PlayerSpec, Recipe, RMSprop
 from zerosum.recipes.labels import classifier
 
-CITATION = """@inproceedings{arjovsky2017wgan,
+CITATION = r"""@inproceedings{arjovsky2017wgan,
   title={Wasserstein Generative Adversarial Networks},
   author={Arjovsky, Martin and Chintala, Soumith and Bottou, L{\'e}on}, booktitle={ICML}, year={2017}}"""
 NUMBERS = "CIFAR-10: FID 107.7 with weight clipping (StudioGAN)."
-DIFFERENCES = """DCGAN's networks without biases, for any size (there: 64x64). Samples are of an average of the
-weights (there: of the last ones)."""
+DIFFERENCES = """DCGAN's networks without biases, for any size (there: 64x64), with its truncated normal in the critic
+and gains of 1 at the start (there: normal, the gains 1 +- .02). Samples are of an average of the weights (there: of
+the last ones)."""
 FORMS = {"64x64": {"resolution": (64, 64)}}
 FIRST_ROUNDS, EVERY = 25, 500  # rounds in which the critic has its long turn
 

@@ -23,8 +23,9 @@ CITATION = """@inproceedings{gulrajani2017wgangp,
   author={Gulrajani, Ishaan and Ahmed, Faruk and Arjovsky, Martin and Dumoulin, Vincent and Courville, Aaron},
   booktitle={NeurIPS}, year={2017}}"""
 NUMBERS = "CIFAR-10, resnet: FID 29.3 in that time; 22.3 in mimicry (50,000 samples against the training set)."
-DIFFERENCES = """Pixels are not dequantised (there: noise as wide as a grey level). form=dcgan starts from DCGAN's
-weights (there: uniform, as He's). Samples are of an average of the weights (there: of the last ones)."""
+DIFFERENCES = """Pixels are not dequantised (there: noise as wide as a grey level). The last convolution at 64x64
+starts as Glorot's (there: as He's). form=dcgan starts from DCGAN's weights (there: uniform, as He's). Samples are of
+an average of the weights (there: of the last ones)."""
 FORMS = {
     "CIFAR-10, resnet": {"resolution": (32, 32)},
     "CIFAR-10, resnet, labels": {"resolution": (32, 32), "classes": 10},
