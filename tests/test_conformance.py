@@ -60,6 +60,7 @@ def small(form: str) -> Recipe:
     size |= {"generator_batch": 12} if name in ("wgan_gp", "sngan") else {}
     size |= {"long_turns": 8} if name == "wgan" else {}
     size |= {"width": 10} if name == "goodfellow2014" else {}
+    size = {key: value for key, value in size.items() if not (key == "width" and dials.get("form") == "convolutional")}
     return CATALOGUE[name](**size | dials)
 
 

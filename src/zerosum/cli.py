@@ -94,6 +94,7 @@ def _train_now(command: Train) -> int:
         command.data_root,
         command.fit,
         command.broken,
+        command.engine,
     )
     if command.dry_run:
         with Screen() as screen:
@@ -107,6 +108,7 @@ def _train_now(command: Train) -> int:
             command.recipe,
             out=command.out,
             fork=command.fork,
+            engine=command.engine,
             images=command.images,
             seconds=seconds,
             resolution=command.resolution,

@@ -30,8 +30,10 @@ from zerosum.resuming import fork as copy
 from zerosum.run import TRACKED, Run
 from zerosum.tracking import Tracker
 from zerosum.training import checkpoint, saving
+from zerosum.training.engine import Asked
 from zerosum.training.trainer import Budget, Choices, Trainer, Watcher
 from zerosum.training.trainer import train as train_rounds
+from zerosum.training.trial import choose
 
 JUDGE_SHARE, JUDGE_MOST = 0.25, 45.0  # of a time budget, kept back for the judgement
 MEASURE_SHARE = 0.4  # of what is kept back: measuring, after the classifier has been trained
@@ -52,6 +54,7 @@ def train(
     data_root: str | Path | None = None,
     fit: Fit = "crop",
     broken: Broken = "skip",
+    engine: Asked = "auto",
     say: Say = silent,
     looked: Progress = silent,
     prepared: Progress = silent,
@@ -71,6 +74,7 @@ def train(
         data_root: folder with copies of named data, before ``ZEROSUM_DATA`` and downloads.
         fit: what happens to pictures of other proportions.
         broken: leave pictures out that cannot be read, or refuse.
+        engine: who plays the rounds; see ``training.engine``.
         say: is told what happens, in sentences.
         looked: is told how many pictures of how many were looked at.
         prepared: is told how many pictures of how many are decoded.
@@ -82,7 +86,7 @@ def train(
     """
     started = time.monotonic()
     root = None if data_root is None else str(data_root)
-    request = Request(str(data), recipe, images, seconds, resolution, seed, device, settings, root, fit, broken)
+    request = Request(str(data), recipe, images, seconds, resolution, seed, device, settings, root, fit, broken, engine)
     run = Run(Path(out or "runs"))
     with Interrupt() as interrupt:
         try:
@@ -123,6 +127,8 @@ class _Session:
     def go(self) -> None:
         """Start or resume, train, judge."""
         if not self.run.exists():
+            chosen = choose(self.plan.engine, self.plan.recipe, self.pictures, self.plan.choices, self.say)
+            self.content["choices"] = asdict(chosen)
             self.run.write(self.content)
         else:
             agreed = agree(self.run, self.plan, self.content, self.say)
@@ -164,6 +170,10 @@ class _Session:
     def _choices(self) -> Choices:
         """The choices of the run's first start, replayed; another device where it was asked for or the old is gone."""
         old, new = Choices(**self.content["choices"]), self.plan.choices
+        if self.plan.engine not in ("auto", old.engine):
+            old = choose(self.plan.engine, self.plan.recipe, self.pictures, old, self.say)
+            self.content["choices"] = asdict(old)
+            self.run.write(self.content)
         if old.device == new.device or (not self.plan.device_named and old.device == "cpu"):
             return old
         self.say(f"This run goes on on {new.device} instead of {old.device}, so not bit-exactly.")

@@ -45,6 +45,8 @@ class Train:
     """Everything random follows from this number."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"
     """auto, cpu, cuda or mps."""
+    engine: Literal["auto", "eager", "compile", "graph"] = "auto"
+    """How rounds are played: as written, through torch.compile, or as CUDA graphs; auto measures at the first start."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     """What happens to pictures of other proportions: the centre is kept, a white ground is added, or they change."""
     broken: Literal["skip", "stop"] = "skip"

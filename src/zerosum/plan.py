@@ -24,6 +24,7 @@ from zerosum.errors import UserError, did_you_mean
 from zerosum.recipe import JSON, Recipe, RecipeFunction, describe
 from zerosum.recipes import CATALOGUE
 from zerosum.settings import change, dials, is_field, parse, parse_settings
+from zerosum.training.engine import Asked, refusal
 from zerosum.training.trainer import Choices
 
 SMALL_ON_CPU = 16  # up to this side the recipe modern needs no narrower networks on a CPU
@@ -44,6 +45,7 @@ class Request:
     root: str | None = None
     fit: Fit = "crop"
     broken: Broken = "skip"
+    engine: Asked = "auto"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Plan:
     seed: int
     choices: Choices
     device_named: bool
+    engine: Asked
     reasons: tuple[Reason, ...]
 
     def pictures(self, progress: Progress) -> Pictures:
@@ -130,6 +133,9 @@ def make_plan(request: Request, say: Say = print, looked: Progress = silent) -> 
         recipe.check()
     except ValueError as error:
         raise UserError(f"These settings do not go together: {error}.") from None
+    why = None if request.engine == "auto" else refusal(request.engine, recipe, choices.device)
+    if why is not None:
+        raise UserError(f"--engine {request.engine} is not possible: {why}.")
     if recipe.balanced and source.labels is None:
         raise UserError("balanced=true is not possible: the pictures have no labels (use class folders).")
     if recipe.classes and (source.labels is None or recipe.classes != len(source.classes)):
@@ -148,6 +154,7 @@ def make_plan(request: Request, say: Say = print, looked: Progress = silent) -> 
         seed=request.seed,
         choices=choices,
         device_named=request.device != "auto",
+        engine=request.engine,
         reasons=tuple(reasons),
     )
 

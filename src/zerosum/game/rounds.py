@@ -242,10 +242,11 @@ def alternating(
         if count < 1:
             raise ValueError(f"{name} is at least 1, not {count}")
     critic = CriticTurn(game, sight)
+    generator = GeneratorTurn(game, sight)
     moves: list[Move] = [(Turn("critic", critic, draw=index),) for index in range(critic_turns)]
     for index in range(generator_turns):
         draw = critic_turns - 1 if one_draw else critic_turns + index
-        moves.append((Turn("generator", GeneratorTurn(game, sight), draw, generator_batch),))
+        moves.append((Turn("generator", generator, draw, generator_batch),))
     return tuple(moves)
 
 

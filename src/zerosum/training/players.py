@@ -13,8 +13,13 @@ from zerosum.networks.layout import channels_last
 from zerosum.recipe import SGD, Adam, Optimizer, Recipe, RMSprop
 
 
-def build(recipe: Recipe, seed: int, device: torch.device, layout: torch.memory_format) -> dict[str, Player]:
-    """The players at the start: each one's weights are a function of the seed and its name."""
+def build(
+    recipe: Recipe, seed: int, device: torch.device, layout: torch.memory_format, *, captured: bool = False
+) -> dict[str, Player]:
+    """The players at the start: each one's weights are a function of the seed and its name.
+
+    Optimizers that are ``captured`` in a CUDA graph keep all that changes on the device.
+    """
     players = {}
     for name, spec in recipe.players.items():
         with torch.random.fork_rng(devices=[]):
@@ -25,20 +30,23 @@ def build(recipe: Recipe, seed: int, device: torch.device, layout: torch.memory_
         if layout == torch.channels_last:
             channels_last(net)
         momentum = spec.optimizer.momentum if isinstance(spec.optimizer, SGD) else None
-        moved = optimizer(spec.optimizer, net.parameters())
+        moved = optimizer(spec.optimizer, net.parameters(), captured=captured)
         players[name] = Player(net, moved, spec.optimizer.rate, momentum, spec.clip, recipe.precision == "bf16")
     return players
 
 
-def optimizer(spec: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def optimizer(spec: Optimizer, parameters: Iterable[nn.Parameter], *, captured: bool = False) -> torch.optim.Optimizer:
     """torch's own; the player sets its rate (and momentum) before each step."""
     match spec:
         case Adam():
-            return torch.optim.Adam(parameters, lr=1.0, betas=(spec.beta1, spec.beta2), eps=spec.eps, fused=True)
+            betas = spec.beta1, spec.beta2
+            return torch.optim.Adam(parameters, lr=1.0, betas=betas, eps=spec.eps, fused=True, capturable=captured)
         case SGD():
             return torch.optim.SGD(parameters, lr=1.0, fused=True)
         case RMSprop():
-            return torch.optim.RMSprop(parameters, lr=1.0, alpha=spec.decay, eps=spec.eps, foreach=True)
+            return torch.optim.RMSprop(
+                parameters, lr=1.0, alpha=spec.decay, eps=spec.eps, foreach=True, capturable=captured
+            )
 
 
 def gate(player: Player, healthy: torch.Tensor) -> None:

@@ -21,13 +21,14 @@ from zerosum.data.pictures import Pictures
 from zerosum.data.pixels import to_device
 from zerosum.errors import Stopped
 from zerosum.game.game import Stats
-from zerosum.game.rounds import Batch, Draw, Turn, play
+from zerosum.game.rounds import Batch, Draw, Turn
 from zerosum.game.schedules import Clock
 from zerosum.game.terms import Memory
 from zerosum.recipe import Recipe
 from zerosum.run import Run
 from zerosum.training import players, saving
 from zerosum.training.ema import Average
+from zerosum.training.engine import Name, engine
 from zerosum.training.noise import StreamNoise
 
 WARM_UP = 20  # rounds that are timed before a time budget becomes an image budget
@@ -46,6 +47,7 @@ class Choices:
     device: str = "cpu"
     memory_format: str = "channels_last"
     threads: int = 1
+    engine: Name = "eager"
 
 
 @dataclass
@@ -89,7 +91,8 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.device = torch.device(self.choices.device)
-        self.players = players.build(self.recipe, self.seed, self.device, self.layout)
+        captured = self.choices.engine == "graph"
+        self.players = players.build(self.recipe, self.seed, self.device, self.layout, captured=captured)
         self.average = Average(self.generator, self.recipe.ema)
         self.loader = Loader(
             self.pictures,
@@ -99,6 +102,7 @@ class Trainer:
             labels=self.recipe.classes > 0,
             balanced=self.recipe.balanced,
         )
+        self.engine = engine(self.choices.engine, self.recipe)
         self.healthy = torch.ones((), device=self.device)
         self.sums: Stats = {}
         self.counts: dict[str, int] = {}  # a turn need not be played in every round
@@ -115,11 +119,11 @@ class Trainer:
         clock = Clock(self.images, self.rounds, budget.at(self.images))
         seen = {turn.draw for turn in self.turns if turn.player == "critic" and turn.is_played(clock.round)}
         images = sum(self.draw_sizes[draw] for draw in seen)
-        stats, self.memory = play(
-            self.recipe.moves, self.players, self.draws(clock), self.memory, before_steps=self.check_gradients
+        stats, self.memory = self.engine(
+            self.recipe.moves, self.players, self.draws(clock), self.memory, self.check_gradients
         )
         for name, tensor in stats.items():
-            self.sums[name] = self.sums[name] + tensor if name in self.sums else tensor
+            self.sums[name] = self.sums[name] + tensor if name in self.sums else tensor.clone()
             self.counts[name] = self.counts.get(name, 0) + 1
         self.rounds += 1
         self.images += images
@@ -164,7 +168,7 @@ class Trainer:
             gradients = [p.grad for p in self.players[turn.player].net.parameters() if p.grad is not None]
             norm = torch.nn.utils.get_total_norm(gradients)
             norms[f"{turn.player}.gradient"] = norm
-            self.healthy = self.healthy * torch.isfinite(norm + stats[f"{turn.player}.loss"])
+            self.healthy.mul_(torch.isfinite(norm + stats[f"{turn.player}.loss"]))
         for turn in turns:
             players.gate(self.players[turn.player], self.healthy)
         return norms
