@@ -3,6 +3,7 @@
     python bench/family.py -o FOLDER          all, two at a time with one thread each; goes on where it stopped
     python bench/family.py -o FOLDER --recipes wgan sngan --jobs 1
     python bench/family.py -o FOLDER --table             the table of what is there
+    python bench/family.py -o FOLDER --table --sheet family.png      and a row of samples of each, in one picture
 
 Each is a run of ``zerosum train`` that ends with its judgement. Prints, asserts nothing.
 """
@@ -17,8 +18,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 
+import zerosum
+
+SAMPLES = 20
 # width and budget for some five minutes on one core; what else is not as published
 RUNS: dict[str, tuple[int, dict[str, str]]] = {
     "goodfellow2014": (500_000, {}),
@@ -49,6 +55,16 @@ def train(name: str, folder: Path, threads: int) -> None:
     print(f"{name}: exit {done.returncode}, {last}", flush=True)
 
 
+def sheet(folder: Path, names: list[str], path: Path) -> None:
+    """A row of samples for each recipe, at their own size, in the order of the table."""
+    rows = []
+    for name in names:
+        if (folder / name / "snapshots").exists():
+            made = np.concatenate(list(zerosum.load(folder / name).pixels(range(SAMPLES))))[:, 0]
+            rows.append(np.pad(made, ((0, 0), (1, 1), (1, 1)), constant_values=96).transpose(1, 0, 2).reshape(30, -1))
+    Image.fromarray(np.concatenate(rows)).save(path, optimize=True)
+
+
 def row(name: str, folder: Path) -> str:
     """The table's line of one run."""
     lines = [json.loads(line) for line in (folder / name / "metrics.jsonl").read_text().splitlines()]
@@ -74,11 +90,14 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--sheet", type=Path)
     given = parser.parse_args()
     if not given.table:
         with ThreadPoolExecutor(given.jobs) as pool:
             for future in [pool.submit(train, name, given.out, given.threads) for name in given.recipes]:
                 future.result()
+    if given.sheet is not None:
+        sheet(given.out, given.recipes, given.sheet)
     print(f"\ntorch {torch.__version__}, {given.jobs} at a time with {given.threads} threads each\n")
     print("| recipe | dials | images | seconds | precision | recall | density | coverage |")
     print("|---|---|---|---|---|---|---|---|")

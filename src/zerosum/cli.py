@@ -95,6 +95,7 @@ def _train_now(command: Train) -> int:
         command.fit,
         command.broken,
         command.engine,
+        command.batch,
     )
     if command.dry_run:
         with Screen() as screen:
@@ -109,6 +110,7 @@ def _train_now(command: Train) -> int:
             out=command.out,
             fork=command.fork,
             engine=command.engine,
+            batch=command.batch,
             images=command.images,
             seconds=seconds,
             resolution=command.resolution,

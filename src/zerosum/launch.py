@@ -17,7 +17,7 @@ from zerosum.data.pictures import Pictures
 from zerosum.data.prepare import Broken
 from zerosum.data.survey import remember
 from zerosum.data.telling import Progress, Say, silent
-from zerosum.errors import UserError
+from zerosum.errors import Stopped, UserError
 from zerosum.generate import load
 from zerosum.interrupt import Interrupt, Interrupted
 from zerosum.metrics.judge import Judge
@@ -31,6 +31,7 @@ from zerosum.run import TRACKED, Run
 from zerosum.tracking import Tracker
 from zerosum.training import checkpoint, saving
 from zerosum.training.engine import Asked
+from zerosum.training.fitting import advice, is_out_of_memory
 from zerosum.training.trainer import Budget, Choices, Trainer, Watcher
 from zerosum.training.trainer import train as train_rounds
 from zerosum.training.trial import choose
@@ -55,6 +56,7 @@ def train(
     fit: Fit = "crop",
     broken: Broken = "skip",
     engine: Asked = "auto",
+    batch: str | None = None,
     say: Say = silent,
     looked: Progress = silent,
     prepared: Progress = silent,
@@ -75,6 +77,7 @@ def train(
         fit: what happens to pictures of other proportions.
         broken: leave pictures out that cannot be read, or refuse.
         engine: who plays the rounds; see ``training.engine``.
+        batch: a number, or "auto" for the recipe's in as many parts as memory asks for.
         say: is told what happens, in sentences.
         looked: is told how many pictures of how many were looked at.
         prepared: is told how many pictures of how many are decoded.
@@ -86,7 +89,9 @@ def train(
     """
     started = time.monotonic()
     root = None if data_root is None else str(data_root)
-    request = Request(str(data), recipe, images, seconds, resolution, seed, device, settings, root, fit, broken, engine)
+    request = Request(
+        str(data), recipe, images, seconds, resolution, seed, device, settings, root, fit, broken, engine, batch
+    )
     run = Run(Path(out or "runs"))
     with Interrupt() as interrupt:
         try:
@@ -133,13 +138,22 @@ class _Session:
         else:
             agreed = agree(self.run, self.plan, self.content, self.say)
             if agreed is None:
-                return
+                return None
             self.content = agreed
         if self.plan.seen.changes:  # which are told; from now on they are what the run is trained on
             remember(self.plan.source, self.plan.seen, cache_folder())
         self._note_skipped()
         self.say(f"run         {self.run.folder}  (Ctrl-C saves; the same command goes on)")
-        trainer = Trainer(self.plan.recipe, self.pictures, self.run, self.plan.seed, self._choices())
+        choices = self._choices()
+        try:
+            return self._train(choices)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        raise Stopped(advice(self.plan.recipe, self.pictures, choices))  # what it held is free by now
+
+    def _train(self, choices: Choices) -> None:
+        trainer = Trainer(self.plan.recipe, self.pictures, self.run, self.plan.seed, choices)
         torch.set_num_threads(trainer.choices.threads)
         self._restore(trainer)
         with self.interrupt.saves():

@@ -41,6 +41,8 @@ class Train:
     """Stop after this time instead, such as 60s, 5m or 2h."""
     resolution: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None
     """Size of the pictures, such as 64 or 256x384 (width x height)."""
+    batch: Annotated[str | None, tyro.conf.arg(metavar="N|auto")] = None
+    """Pictures in a batch, as --set batch=N; auto plays the recipe's in as many parts as memory asks for."""
     seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Everything random follows from this number."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from zerosum.advice import Reason, about, best_device, channels_of, devices, resolution_of
+from zerosum.conformance import noise
 from zerosum.data.cache import cache_folder
 from zerosum.data.find import find
 from zerosum.data.fit import Fit, Shape
@@ -25,6 +26,7 @@ from zerosum.recipe import JSON, Recipe, RecipeFunction, describe
 from zerosum.recipes import CATALOGUE
 from zerosum.settings import change, dials, is_field, parse, parse_settings
 from zerosum.training.engine import Asked, refusal
+from zerosum.training.fitting import parts_that_fit
 from zerosum.training.trainer import Choices
 
 SMALL_ON_CPU = 16  # up to this side the recipe modern needs no narrower networks on a CPU
@@ -46,6 +48,7 @@ class Request:
     fit: Fit = "crop"
     broken: Broken = "skip"
     engine: Asked = "auto"
+    batch: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,11 @@ def make_plan(request: Request, say: Say = print, looked: Progress = silent) -> 
         request = replace(request, images=parse(settings.pop("images"), int, "images"), settings=settings)
     if request.resolution is not None and "resolution" in settings:
         raise UserError("--resolution and --set resolution exclude each other.")
+    if request.batch not in (None, "auto"):  # the same as --set batch
+        if "batch" in settings:
+            raise UserError("--batch and --set batch exclude each other.")
+        request = replace(request, settings=settings | {"batch": request.batch})
+        settings = dict(request.settings or {})
     if request.images is not None and request.images <= 0:
         raise UserError(f"--images {request.images} is not possible: the budget is a positive number of images.")
     if request.seconds is not None and request.seconds <= 0:
@@ -133,6 +141,8 @@ def make_plan(request: Request, say: Say = print, looked: Progress = silent) -> 
         recipe.check()
     except ValueError as error:
         raise UserError(f"These settings do not go together: {error}.") from None
+    if request.batch == "auto":
+        recipe, dotted = _in_parts(recipe, dotted, choices, reasons)
     why = None if request.engine == "auto" else refusal(request.engine, recipe, choices.device)
     if why is not None:
         raise UserError(f"--engine {request.engine} is not possible: {why}.")
@@ -183,6 +193,28 @@ def machine(device: str, reasons: list[Reason]) -> Choices:
         memory_format="contiguous" if device == "mps" else "channels_last",
         threads=torch.get_num_threads() if "OMP_NUM_THREADS" in os.environ else min(torch.get_num_threads(), 16),
     )
+
+
+def _in_parts(
+    recipe: Recipe, fields: Mapping[str, str], choices: Choices, reasons: list[Reason]
+) -> tuple[Recipe, dict[str, str]]:
+    """The recipe in as many parts as memory asks for.
+
+    Raises:
+        UserError: single pictures do not fit.
+    """
+    parts = parts_that_fit(recipe, noise(recipe), choices)
+    if parts is None:
+        raise UserError(
+            f"--batch auto: not even the smallest part of a batch of {recipe.batch} fits into the memory of "
+            f"{choices.device}; take a smaller width or resolution."
+        )
+    if parts == recipe.accumulate:
+        reasons.append(Reason("accumulate", str(parts), f"a batch of {recipe.batch} fits into the memory"))
+        return recipe, dict(fields)
+    why = f"so a batch of {recipe.batch} fits into the memory of {choices.device}: {recipe.batch // parts} x {parts}"
+    reasons.append(Reason("accumulate", str(parts), why))
+    return replace(recipe, accumulate=parts), {**fields, "accumulate": str(parts)}
 
 
 def _resolve(
