@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import zerosum
+from zerosum import options
 from zerosum.errors import Stopped, UserError
 from zerosum.interrupt import Interrupt, Interrupted
-from zerosum.options import Check, Compare, Evaluate, Prepare, Recipes, Sample, Train, parse, parse_settings, parse_time
+from zerosum.options import parse, parse_settings, parse_time
 
 ON_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 
@@ -36,15 +37,17 @@ def _main(given: list[str]) -> int:
     try:
         command = parse(given)
         match command:
-            case Train():
+            case options.Train():
                 return _train(command)
-            case Sample():
+            case options.Sample():
                 return _sample(command)
-            case Evaluate():
+            case options.Evaluate():
                 return _evaluate(command)
-            case Compare():
+            case options.Compare():
                 return _compare(command)
-            case Recipes():
+            case options.Doctor():
+                return _doctor(command)
+            case options.Recipes():
                 return _recipes(command)
             case _:
                 return _data(command)
@@ -66,16 +69,16 @@ def _main(given: list[str]) -> int:
         return 2
 
 
-def _train(command: Train) -> int:
+def _train(command: options.Train) -> int:
     with Interrupt():  # from here on, so that a signal during the imports ends in words too
         return _train_now(command)
 
 
-def _train_now(command: Train) -> int:
+def _train_now(command: options.Train) -> int:
     from zerosum.allocator import tune_allocator
 
     tune_allocator()  # before torch allocates anything large
-    from zerosum.launch import train
+    from zerosum.launch import start
     from zerosum.plan import Request, make_plan
     from zerosum.progress import Screen
     from zerosum.recipe import describe
@@ -104,22 +107,10 @@ def _train_now(command: Train) -> int:
         _say(json.dumps(describe(plan.recipe), indent=2))
         return 0
     with Screen() as screen:
-        train(
-            command.data,
-            command.recipe,
+        start(
+            request,
             out=command.out,
             fork=command.fork,
-            engine=command.engine,
-            batch=command.batch,
-            images=command.images,
-            seconds=seconds,
-            resolution=command.resolution,
-            seed=command.seed,
-            device=command.device,
-            settings=settings,
-            data_root=command.data_root,
-            fit=command.fit,
-            broken=command.broken,
             say=screen.say,
             looked=screen.looked,
             prepared=screen.prepared,
@@ -128,7 +119,7 @@ def _train_now(command: Train) -> int:
     return 0
 
 
-def _sample(command: Sample) -> int:
+def _sample(command: options.Sample) -> int:
     from zerosum import files
     from zerosum.generate import load, parse_seeds, sample_sheet
 
@@ -143,7 +134,7 @@ def _sample(command: Sample) -> int:
     return 0
 
 
-def _evaluate(command: Evaluate) -> int:
+def _evaluate(command: options.Evaluate) -> int:
     from zerosum.allocator import tune_allocator
 
     tune_allocator()
@@ -177,7 +168,7 @@ def _evaluate(command: Evaluate) -> int:
     return 0
 
 
-def _compare(command: Compare) -> int:
+def _compare(command: options.Compare) -> int:
     from zerosum import files
     from zerosum.compare import chosen, compare, label, plot, table
 
@@ -191,22 +182,33 @@ def _compare(command: Compare) -> int:
     return 0
 
 
-def _recipes(command: Recipes) -> int:
+def _recipes(command: options.Recipes) -> int:
     from zerosum.listing import page, table
 
     _say("\n".join(page(command.name) if command.name else table()))
     return 0
 
 
-def _data(command: Check | Prepare) -> int:
+def _doctor(command: options.Doctor) -> int:
+    from zerosum.allocator import tune_allocator
+
+    tune_allocator()  # as training does
+    from zerosum.doctor import examine
+
+    for line in examine(command.resolution, command.device):
+        _say(line)
+    return 0
+
+
+def _data(command: options.Check | options.Prepare) -> int:
     from zerosum import files
     from zerosum.looking import check_data, prepare_data
     from zerosum.progress import Screen
 
-    if isinstance(command, Check) and command.out and Path(command.out).suffix.lower() != ".png":
+    if isinstance(command, options.Check) and command.out and Path(command.out).suffix.lower() != ".png":
         raise UserError(f"{command.out} is not possible: the sheet is written as PNG, give a name that ends in .png.")
     with Interrupt(), Screen() as screen:
-        if isinstance(command, Prepare):
+        if isinstance(command, options.Prepare):
             pictures, folder = prepare_data(
                 command.data,
                 resolution=command.resolution,

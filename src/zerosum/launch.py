@@ -87,11 +87,32 @@ def train(
         UserError: a mistake in the arguments, the data or the folder. Nothing is lost.
         Stopped: the machine gave out (a full disk) or training did (not finite); what was saved is whole.
     """
-    started = time.monotonic()
     root = None if data_root is None else str(data_root)
-    request = Request(
-        str(data), recipe, images, seconds, resolution, seed, device, settings, root, fit, broken, engine, batch
+    return start(
+        Request(
+            str(data), recipe, images, seconds, resolution, seed, device, settings, root, fit, broken, engine, batch
+        ),
+        out=out,
+        fork=fork,
+        say=say,
+        looked=looked,
+        prepared=prepared,
+        watchers=watchers,
     )
+
+
+def start(
+    request: Request,
+    *,
+    out: str | Path | None = None,
+    fork: str | Path | None = None,
+    say: Say = silent,
+    looked: Progress = silent,
+    prepared: Progress = silent,
+    watchers: Sequence[Watcher] = (),
+) -> Run:
+    """``train``, of a request."""
+    started = time.monotonic()
     run = Run(Path(out or "runs"))
     with Interrupt() as interrupt:
         try:

@@ -183,6 +183,22 @@ class Recipes:
     """A recipe; without it all are listed."""
 
 
+DOCTOR_LINE = "The machine: devices, versions, what it attains, how quick each recipe is, and what would help."
+DOCTOR = f"""{DOCTOR_LINE}
+
+  zerosum doctor                      every recipe at 64x64; half a minute
+  zerosum doctor --resolution 28
+"""
+
+
+@dataclass(frozen=True)
+class Doctor:
+    resolution: Annotated[str, tyro.conf.arg(metavar="SIZE")] = "64"
+    """Size of the pictures, such as 64 or 256x384 (width x height)."""
+    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"
+    """auto, cpu, cuda or mps."""
+
+
 DATA_LINE = "check: look at data before training; prepare: decode it once."
 DESCRIPTION = """Train GANs on your own pictures, know whether the result is any good, and ship it.
 
@@ -193,7 +209,7 @@ DESCRIPTION = """Train GANs on your own pictures, know whether the result is any
 """
 
 
-Command = Train | Sample | Evaluate | Compare | Recipes | Check | Prepare
+Command = Train | Sample | Evaluate | Compare | Recipes | Doctor | Check | Prepare
 
 
 def parse(given: list[str]) -> Command:
@@ -205,6 +221,7 @@ def parse(given: list[str]) -> Command:
         "evaluate": EVALUATE_LINE,
         "compare": COMPARE_LINE,
         "recipes": RECIPES_LINE,
+        "doctor": DOCTOR_LINE,
         "check": CHECK_LINE,
         "prepare": PREPARE_LINE,
     }
@@ -214,6 +231,7 @@ def parse(given: list[str]) -> Command:
         "evaluate": EVALUATE,
         "compare": COMPARE,
         "recipes": RECIPES,
+        "doctor": DOCTOR,
         "check": CHECK,
         "prepare": PREPARE,
     }
@@ -229,6 +247,7 @@ def parse(given: list[str]) -> Command:
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate", description=about["evaluate"])]
         | Annotated[Compare, tyro.conf.subcommand("compare", description=about["compare"])]
         | Annotated[Recipes, tyro.conf.subcommand("recipes", description=about["recipes"])]
+        | Annotated[Doctor, tyro.conf.subcommand("doctor", description=about["doctor"])]
         | Annotated[data, tyro.conf.subcommand("data", description=DATA_LINE)],
         prog="zerosum",
         description=DESCRIPTION,
