@@ -37,20 +37,23 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--recipes", nargs="+", default=["modern", "dcgan"])
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the runs")
+    parser.add_argument("--set", nargs="*", default=[], help="settings of all runs, such as precision=bf16")
     options = parser.parse_args()
     import torch
 
     print(f"{datetime.date.today()}, torch {torch.__version__}, {torch.get_num_threads()} threads, {cpu()}")
-    print(f"command: zerosum train digits --recipe RECIPE --seed SEED; seeds {options.seeds}\n")
+    print(f"command: zerosum train digits --recipe RECIPE --seed SEED; seeds {options.seeds} {options.set}\n")
     for recipe in options.recipes:
-        rows = [one_run(recipe, seed, options.out / f"{recipe}-{seed}") for seed in options.seeds]
+        rows = [one_run(recipe, seed, options.out / f"{recipe}-{seed}", options.set) for seed in options.seeds]
         table(recipe, rows)
 
 
-def one_run(recipe: str, seed: int, out: Path) -> dict[str, tuple[float, float]]:
+def one_run(recipe: str, seed: int, out: Path, settings: list[str]) -> dict[str, tuple[float, float]]:
     """Train (or find) a run and return metric -> (samples, real)."""
     began = time.monotonic()
     command = [sys.executable, "-m", "zerosum", "train", "digits", "--recipe", recipe, "--seed", str(seed), "-o", out]
+    for setting in settings:
+        command += ["--set", setting]
     new = not out.exists()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     every = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]

@@ -10,6 +10,7 @@ an order that is reversed every other round. Zerosum is timed with its data path
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import importlib.metadata
 import multiprocessing
@@ -25,7 +26,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,9 +55,10 @@ class Contestant(NamedTuple):
 PLAIN = Contestant("plain loop, default malloc", "plain", False)
 PLAIN_TUNED = Contestant("plain loop, our malloc setting", "plain", True)
 ZEROSUM = Contestant("zerosum as run, our malloc setting", "zerosum", True)
+ZEROSUM16 = Contestant("zerosum as run, precision=bf16", "zerosum16", True)
 ZEROSUM_DEFAULT = Contestant("zerosum, default malloc", "zerosum", False)
 PEAK = Contestant("3x3, 256 to 256 channels, forward, fp32, channels_last", "peak", True)
-CONTESTANTS = (PLAIN, PLAIN_TUNED, ZEROSUM, ZEROSUM_DEFAULT, PEAK)  # the peak last
+CONTESTANTS = (PLAIN, PLAIN_TUNED, ZEROSUM, ZEROSUM16, ZEROSUM_DEFAULT, PEAK)  # the peak last
 
 
 class Facts(NamedTuple):
@@ -100,7 +102,7 @@ def work(connection: Connection[Any, Any], contestant: Contestant, table: Table)
 
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
-        build = {"plain": plain, "zerosum": zerosum, "peak": peak}[contestant.kind]
+        build = {"plain": plain, "zerosum": zerosum, "zerosum16": zerosum16, "peak": peak}[contestant.kind]
         step, nets = build(table, Path(folder))
         with FlopCounterMode(display=False) as counter:
             step()
@@ -131,7 +133,12 @@ def plain(table: Table, folder: Path) -> tuple[Step, list[nn.Module]]:
     return step, [gan.netG, gan.netD]
 
 
-def zerosum(table: Table, folder: Path) -> tuple[Step, list[nn.Module]]:
+def zerosum16(table: Table, folder: Path) -> tuple[Step, list[nn.Module]]:
+    """The same, computed in 16 bits."""
+    return zerosum(table, folder, "bf16")
+
+
+def zerosum(table: Table, folder: Path, precision: Literal["fp32", "bf16"] = "fp32") -> tuple[Step, list[nn.Module]]:
     """Rounds of the recipe with the networks of the plain loop, on uint8 pictures in memory."""
     import numpy as np
     import torch
@@ -146,7 +153,7 @@ def zerosum(table: Table, folder: Path) -> tuple[Step, list[nn.Module]]:
     rows = np.arange(PICTURES)
     pictures = Pictures("random", pixels, None, (), rows, rows[:0], size, "")
     dials: dict[str, Any] = {"channels": table.channels, "batch": table.batch, "width": 64, "kernel": 4}
-    recipe = dcgan(size, **dials, bias=False, latent="normal")
+    recipe = dataclasses.replace(dcgan(size, **dials, bias=False, latent="normal"), precision=precision)
     trainer = Trainer(recipe, pictures, Run(folder), seed=0, choices=Choices(threads=torch.get_num_threads()))
     budget = Budget(10**9)
     flushed = time.monotonic()
@@ -229,6 +236,7 @@ def report(table: Table, results: dict[Contestant, Result]) -> str:
             f"| {gflops / attained.gflops():.0%} | {result.turns[-1].peak_mib:.0f} |"
         )
     lines += ["", f"as its users run it: {spread(ratios(base, ours))}"]
+    lines += [f"in 16 bits: {spread(ratios(base, results[ZEROSUM16]))}"]
     lines += [f"both with our allocator setting: {spread(ratios(tuned, ours))}"]
     return "\n".join(lines)
 
