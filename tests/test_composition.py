@@ -24,7 +24,7 @@ from zerosum.game.terms import (
     LeCam,
 )
 from zerosum.recipe import SGD, Adam, PlayerSpec, Recipe, RMSprop
-from zerosum.recipes import compose, dcgan, goodfellow2014, modern, pacgan, sngan, wgan, wgan_gp
+from zerosum.recipes import compose, dcgan, goodfellow2014, modern, pacgan, relativistic, sngan, wgan, wgan_gp
 
 SIZE = (16, 16)
 
@@ -45,6 +45,7 @@ def critic_of(recipe: Recipe, **fields: object) -> Recipe:
 BATCH_NORM = dcgan(SIZE, 1)
 PLAIN = modern(SIZE, 1)
 LABELLED = modern(SIZE, 1, classes=3)
+AVERAGES = ("ragan", "rals", "rahinge")
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,26 @@ REFUSED = {
         with_game(PLAIN, Game(losses.hinge, terms=(LabelSmoothing(),))),
         "cross-entropy",
     ),
-    "averages across labels": (with_game(LABELLED, Game(losses.ragan)), "across different labels"),
-    "the best of an average": (with_game(PLAIN, Game(losses.rahinge, top=0.5)), "top means nothing"),
+    **{
+        f"averages across labels, {name}": (
+            with_game(LABELLED, Game(losses.CATALOGUE[name])),
+            "across different labels",
+        )
+        for name in AVERAGES
+    },
+    **{
+        f"the best of an average, {name}": (
+            with_game(PLAIN, Game(losses.CATALOGUE[name], top=0.5)),
+            "top means nothing",
+        )
+        for name in AVERAGES
+    },
     "nothing to learn": (with_game(PLAIN, Game(losses.hinge, weight=0)), "teaches it anything"),
     "a Wasserstein game that nothing bounds": (with_game(PLAIN, Game(losses.wasserstein)), "scores grow without end"),
+    "feature matching bounds nothing": (
+        with_game(PLAIN, Game(losses.wasserstein, terms=(FeatureMatching(),))),
+        "scores grow without end",
+    ),
     "the classifier bounds nothing": (
         with_game(
             critic_of(dcgan(SIZE, 1, classes=3), labels="classifier"),
@@ -217,6 +234,11 @@ ALLOWED = {
     "clipped batch norm": with_critic(BATCH_NORM, BATCH_NORM.players["critic"].net, clip=0.01),
     "packs": critic_of(with_game(PLAIN, Game(losses.hinge), Sight(pack=2)), channels=2),
     "smoothed cross-entropy": with_game(PLAIN, Game(losses.saturating, terms=(LabelSmoothing(),))),
+    **{
+        f"averages beside a classifier, {name}": relativistic(SIZE, 1, 3, critic_labels="classifier", loss=name)
+        for name in AVERAGES
+    },
+    "the best of pairs": with_game(PLAIN, Game(losses.rpgan, top=0.5)),
     "features alone": with_game(PLAIN, Game(losses.hinge, terms=(FeatureMatching(),), weight=0)),
     "an unconditional critic of a conditional generator": critic_of(LABELLED, classes=0),
     "parts": dataclasses.replace(BATCH_NORM, accumulate=4, precision="bf16"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,7 @@ from unittest import mock
 import numpy as np
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import (
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    FakeTensorMode,
-)
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
 from zerosum.data.pictures import Pictures
 from zerosum.errors import UserError
@@ -48,7 +44,8 @@ def check(recipe: Recipe) -> None:
     Raises:
         NotConforming: the first that fails.
     """
-    recipe.check()
+    with _in_words(recipe.name):
+        recipe.check()
     for one in CHECKS:
         one(recipe)
 
@@ -61,25 +58,30 @@ def builds(function: RecipeFunction, sizes: Sequence[tuple[int, int]] = SIZES, *
     """
     able = []
     for size in sizes:
-        try:
-            recipes = [function(resolution=size, channels=channels, **dials) for channels in (1, 3, 4)]
-        except UserError:
-            continue
-        for recipe in recipes:
-            recipe.check()
-            with torch.device("meta"):
-                nets = {name: spec.net.build() for name, spec in recipe.players.items()}
-                latents = torch.zeros(recipe.batch, recipe.latent.size)
-                labels = torch.zeros(recipe.batch, dtype=torch.int64) if recipe.classes else None
-                pictures = nets["generator"](latents, labels)
-                pack = _pack(recipe)
-                scores = output_of(functools.partial(nets["critic"], labels=labels), packed(pictures, pack)).scores
-            if tuple(pictures.shape) != (recipe.batch, recipe.channels, size[1], size[0]):
-                raise NotConforming(f"{recipe.name} makes pictures of shape {tuple(pictures.shape)} at {size}")
-            if len(scores) * pack != recipe.batch:
-                raise NotConforming(f"{recipe.name}: its critic gives {len(scores)} scores for {recipe.batch} pictures")
+        with _in_words(f"{getattr(function, '__name__', function)} at {size[0]}x{size[1]}"):
+            try:
+                recipes = [function(resolution=size, channels=channels, **dials) for channels in (1, 3, 4)]
+            except UserError:
+                continue
+            for recipe in recipes:
+                recipe.check()
+                _fits_together(recipe)
         able.append(size)
     return able
+
+
+def _fits_together(recipe: Recipe) -> None:
+    with torch.device("meta"):
+        nets = {name: spec.net.build() for name, spec in recipe.players.items()}
+        latents = torch.zeros(recipe.batch, recipe.latent.size)
+        labels = torch.zeros(recipe.batch, dtype=torch.int64) if recipe.classes else None
+        pictures = nets["generator"](latents, labels)
+        pack = _pack(recipe)
+        scores = output_of(functools.partial(nets["critic"], labels=labels), packed(pictures, pack)).scores
+    if (shape := tuple(pictures.shape)) != (recipe.batch, recipe.channels, recipe.height, recipe.width):
+        raise NotConforming(f"{recipe.name} makes pictures of shape {shape} at {recipe.width}x{recipe.height}")
+    if len(scores) * pack != recipe.batch:
+        raise NotConforming(f"{recipe.name}: its critic gives {len(scores)} scores for {recipe.batch} pictures")
 
 
 def moves_who_moves(recipe: Recipe) -> None:
@@ -89,49 +91,48 @@ def moves_who_moves(recipe: Recipe) -> None:
         for index, move in enumerate(recipe.moves):
             before = _weights(one) | _vectors(one)
             _, memory = play((move,), one.players, draws, memory)
-            moved = {
-                name.split(".")[0]
-                for name, tensor in (_weights(one) | _vectors(one)).items()
-                if not torch.equal(tensor, before[name])
-            }
+            after = _weights(one) | _vectors(one)
+            moved = {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
             playing = {turn.player for turn in move if turn.is_played(0)}
             if moved != playing:
-                raise NotConforming(
-                    f"{recipe.name}: in move {index} {_list(playing)} should move, and {_list(moved)} did"
-                )
+                raise NotConforming(f"{recipe.name}: in move {index} {_list(playing)} should move, {_list(moved)} did")
 
 
 def reaches_every_weight(recipe: Recipe) -> None:
-    """Every weight that is trained gets a gradient, and every matrix one that is not zero."""
+    """Every weight that is trained gets a gradient, and every matrix one that is not zero.
+
+    Nor is a vector's zero in every round, unless scores or pictures depend on it all the same: some games ignore what
+    is added to all scores. Not seen: tensors of which a part is idle, and idle vectors of further players.
+    """
     with _trainer(recipe) as one:
-        _play(one, ROUNDS, LATE)
-        for role, player in one.players.items():
-            for name, parameter in player.net.named_parameters():
-                if not parameter.requires_grad:
-                    continue
-                if parameter.grad is None or (parameter.ndim > 1 and not parameter.grad.any()):
-                    raise NotConforming(f"{recipe.name}: no gradient reaches {role}.{name}")
+        weights = {name: weight for name, weight in _parameters(one).items() if weight.requires_grad}
+        before: set[str] = set()
+        _play(one, ROUNDS, LATE, after=lambda: before.update(_reached(weights)))
+        idle = weights.keys() - _reached(weights)
+        vectors = {name for name in idle if weights[name].ndim < 2 and weights[name].grad is not None}
+        if idle := idle - (before & vectors):
+            idle -= _used(one, weights) & vectors
+        if idle:
+            raise NotConforming(f"{recipe.name}: no gradient reaches {_list(idle)}")
 
 
 def waits_for_nothing(recipe: Recipe, rounds: Sequence[int] = (0, 1, LATE)) -> None:
     """No round of these indices reads a number from the device. It is played without memory, at any width."""
-    with (
-        FakeTensorMode(),
-        mock.patch("torch.nn.init.trunc_normal_"),
-        _trainer(recipe) as one,
-    ):
+    with FakeTensorMode(), mock.patch("torch.nn.init.trunc_normal_"), _trainer(recipe) as one:
         try:
             for one.rounds in rounds:
                 one.play_round(Budget(recipe.images))
         except (DataDependentOutputException, DynamicOutputShapeException) as error:
             raise NotConforming(f"{recipe.name}: a round reads a number from the device ({error})") from None
+        except RuntimeError as error:  # as of numpy()
+            raise NotConforming(f"{recipe.name}: a round cannot be played without memory ({error})") from error
 
 
 def repeats(recipe: Recipe) -> None:
     """The same seed gives the same state, bit for bit."""
     with _trainer(recipe) as one, _trainer(recipe) as two:
-        for each in (one, two):
-            torch.manual_seed(id(each) % 1000)  # nobody may ask torch's own generator
+        for seed, each in enumerate((one, two)):
+            torch.manual_seed(seed)  # nobody may ask torch's own generator
             for _ in range(ROUNDS):
                 each.play_round(Budget(recipe.images))
         _same(recipe, _state(one), _state(two), "two runs of one seed differ")
@@ -210,28 +211,55 @@ def noise(recipe: Recipe, count: int = 64) -> Pictures:
     """Random pictures of a recipe's shape and classes."""
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (count, recipe.channels, recipe.height, recipe.width), dtype=np.uint8)
-    labels = np.arange(count) % recipe.classes if recipe.classes else None
-    names = tuple(map(str, range(recipe.classes)))
-    size = (recipe.width, recipe.height)
-    return Pictures("noise", pixels, labels, names, np.arange(count), np.arange(0), size, "noise")
+    rows, size = np.arange(count), (recipe.width, recipe.height)
+    labels, names = rows % recipe.classes if recipe.classes else None, tuple(map(str, range(recipe.classes)))
+    return Pictures("noise", pixels, labels, names, rows, rows[:0], size, "noise")
+
+
+@contextmanager
+def _in_words(name: str) -> Iterator[None]:
+    """Whatever a recipe's own code raises is told as ``NotConforming``."""
+    try:
+        yield
+    except NotConforming:
+        raise
+    except Exception as error:
+        raise NotConforming(f"{name} fails with {type(error).__name__}: {error}") from error
 
 
 @contextmanager
 def _trainer(recipe: Recipe) -> Iterator[Trainer]:
-    with tempfile.TemporaryDirectory() as folder:
+    with _in_words(recipe.name), tempfile.TemporaryDirectory() as folder:
         yield Trainer(recipe, noise(recipe), Run(Path(folder)), 0, Choices())
 
 
-def _play(one: Trainer, rounds: int, late: int) -> None:
-    """Some rounds, and one of those in which everything has begun that begins late."""
-    for _ in range(rounds):
+def _play(one: Trainer, rounds: int, late: int, after: Callable[[], None] = lambda: None) -> None:
+    """Some rounds, and one of those in which everything has begun that begins late; ``after`` each, something."""
+    for index in range(rounds + 1):
+        if index == rounds:
+            one.rounds, one.images = late, one.recipe.images - 1
         one.play_round(Budget(one.recipe.images))
-    one.rounds, one.images = late, one.recipe.images - 1
-    one.play_round(Budget(one.recipe.images))
+        after()
 
 
 def _pack(recipe: Recipe) -> int:
     return max(getattr(getattr(turn.loss, "sight", PLAIN), "pack", 1) for move in recipe.moves for turn in move)
+
+
+def _reached(weights: Mapping[str, Tensor]) -> set[str]:
+    return {name for name, weight in weights.items() if weight.grad is not None and weight.grad.any()}
+
+
+def _used(one: Trainer, weights: Mapping[str, Tensor]) -> set[str]:
+    """Weights on which the generator's pictures or the critic's scores depend, and all of further players."""
+    draw = next(iter(one.draws(Clock(budget=one.recipe.images)).values()))
+    critic = functools.partial(one.players["critic"].play, labels=draw.real.labels, noise=draw.noise)
+    scores = output_of(critic, packed(draw.real.x, _pack(one.recipe))).scores
+    pictures = one.players["generator"].play(draw.latents, draw.real.labels, draw.noise)
+    output = torch.cat([scores, pictures.flatten()])
+    slopes = torch.autograd.grad(output @ torch.linspace(1, 2, len(output)), list(weights.values()), allow_unused=True)
+    used = {name for name, slope in zip(weights, slopes, strict=True) if slope is not None and slope.any()}
+    return used | {name for name in weights if not name.startswith(("generator.", "critic."))}
 
 
 def _vectors(one: Trainer) -> dict[str, Tensor]:
@@ -244,12 +272,16 @@ def _vectors(one: Trainer) -> dict[str, Tensor]:
     }
 
 
-def _weights(one: Trainer) -> dict[str, Tensor]:
+def _parameters(one: Trainer) -> dict[str, Tensor]:
     return {
-        f"{role}.{name}": parameter.detach().clone()
+        f"{role}.{name}": parameter
         for role, player in one.players.items()
         for name, parameter in player.net.named_parameters()
     }
+
+
+def _weights(one: Trainer) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in _parameters(one).items()}
 
 
 def _state(one: Trainer) -> dict[str, Tensor]:

@@ -31,6 +31,7 @@ from zerosum.game.rounds import (
 from zerosum.game.schedules import START, Clock, linear
 from zerosum.game.sight import Sight
 from zerosum.game.terms import LeCam, Memory
+from zerosum.networks.spectral import SpectralLinear
 
 LATENT, SIDE, COUNT = 3, 4, 5
 GAME = Game(losses.non_saturating)
@@ -555,6 +556,18 @@ def test_layers_advance_when_their_player_has_stepped() -> None:
     assert len(net.moments) == 2
     assert not torch.equal(*net.moments)
     assert torch.equal(net.moments[1], net.layer.weight)
+
+
+def test_every_layer_advances_once() -> None:
+    torch.manual_seed(0)
+    layers = [SpectralLinear(SIDE, SIDE) for _ in range(3)]
+    net = nn.Sequential(layers[0], nn.Sequential(layers[1], nn.ReLU()), layers[2])
+    twins = copy.deepcopy(layers)
+    Player(net, torch.optim.SGD(net.parameters(), lr=1.0), 0.0).step(START)
+    for layer, twin in zip(layers, twins, strict=True):
+        assert not torch.equal(layer.u, twin.u)
+        twin.advance()
+        assert torch.equal(layer.u, twin.u)
 
 
 def test_random_layers_ask_the_draw() -> None:

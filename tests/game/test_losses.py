@@ -273,6 +273,18 @@ def test_relativistic_generator_is_the_critic_with_the_sides_exchanged(name: str
 
 
 @pytest.mark.parametrize("name", RELATIVISTIC)
+def test_gradients_of_relativistic_games_go_through_the_means(name: str) -> None:
+    """At scores away from the hinges' kinks; the other formulation's gradients are torch's."""
+    for index in (0, 1):
+        slopes = []
+        for each in (lambda r, f: both(name, r, f), lambda r, f: [formula(r, f) for formula in OTHERWISE[name]]):
+            real, fake = (float64(side).requires_grad_() for side in ((2.3, -1.0, 0.25), (-0.7, 3.0, 0.7)))
+            slopes.append(torch.cat(torch.autograd.grad(each(real, fake)[index].mean(), (real, fake))))
+        torch.testing.assert_close(*slopes, rtol=1e-9, atol=1e-9)
+        assert slopes[0].sum().abs() < 1e-9  # a constant on all scores changes nothing
+
+
+@pytest.mark.parametrize("name", RELATIVISTIC)
 def test_rpgan_compares_pairs_and_the_average_ones_the_means(name: str) -> None:
     critic = losses.CATALOGUE[name].critic
     real, fake = float64(REAL), float64(FAKE)

@@ -286,9 +286,9 @@ def test_every_nth_round_and_n_times_as_strong(make) -> None:
 
 
 def test_weights_follow_their_schedule() -> None:
-    gamma = linear(4.0, 0.0, images=100)
-    assert R1(gamma).weight == Ramp(2.0, 0.0, "linear", 0.0, 100, "images")
-    for images, factor in ((0, 2.0), (25, 1.5), (100, 0.0)):
+    gamma = linear(4.0, 1.0, images=100)
+    assert R1(gamma).weight == Ramp(2.0, 0.5, "linear", 0.0, 100, "images")
+    for images, factor in ((0, 2.0), (50, 1.25), (100, 0.5)):
         found = penalty_of(R2(gamma), linear_critic, clock=Clock(images=images)).item()
         assert found == pytest.approx(factor * SQUARED)
 

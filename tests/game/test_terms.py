@@ -116,6 +116,13 @@ def test_lecam_remembers_before_it_acts():
     assert losses_of(term)[0].memory["lecam.real"].item() == pytest.approx(0.01 * critic(REAL).scores.mean().item())
 
 
+def test_weights_as_published():
+    """LeCam as in its authors' code, consistency as CR, bCR's critic, and zCR have them."""
+    assert LeCam() == LeCam(weight=0.3, decay=0.99, begin=1000)
+    assert Consistency() == Consistency(real=10.0, fake=0.0)
+    assert LatentConsistency() == LatentConsistency(critic_weight=20.0, generator_weight=0.5, sigma=0.05)
+
+
 def test_what_is_remembered_carries_no_graph():
     x = REAL.clone().requires_grad_()
     scores = Output(x.sum(dim=(1, 2, 3)))
