@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import functools
 import json
 import re
 import statistics
@@ -23,9 +24,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
-from recipes import FORMS
+from recipes import FORMS  # pyrefly: ignore [missing-import] - it lies beside this script
 
 from zerosum.conformance import noise
 from zerosum.recipe import SGD, Precision, Recipe
@@ -77,7 +79,7 @@ def correctness(device: str) -> Iterator[tuple[str, Callable[[], Line]]]:
     for name in CATALOGUE:
         for engine in ENGINES[1:]:
             if refusal(engine, small(name), device) is None:
-                yield f"{name}, {engine}", lambda name=name, engine=engine: compared(name, engine)
+                yield f"{name}, {engine}", functools.partial(compared, name, engine)
 
 
 def timed(recipe: Recipe, device: str, engine: Name) -> Line:
@@ -144,12 +146,12 @@ def speed(device: str) -> Iterator[tuple[str, Callable[[], Line]]]:
             for engine in ENGINES[:2]:
                 if refusal(engine, recipe, device) is None:
                     name = f"{form}, {precision}, {engine}"
-                    yield name, lambda recipe=recipe, engine=engine: timed(recipe, device, engine)
+                    yield name, functools.partial(timed, recipe, device, engine)
 
 
 def plain(device: str) -> Iterator[tuple[str, Callable[[], Line]]]:
     """The frozen loop with ready batches on the device, and ours with its data path."""
-    from plain_dcgan import PlainDCGAN
+    from plain_dcgan import PlainDCGAN  # pyrefly: ignore [missing-import]
 
     def loop() -> Line:
         with torch.device(device):
@@ -171,8 +173,18 @@ def plain(device: str) -> Iterator[tuple[str, Callable[[], Line]]]:
             if refusal(engine, recipe, device) is None:
                 yield (
                     f"zerosum, {precision}, {engine}",
-                    lambda recipe=recipe, engine=engine: timed(recipe, device, engine),
+                    functools.partial(timed, recipe, device, engine),
                 )
+
+
+class Blind:
+    """A tracker that measures nothing."""
+
+    def __init__(self, *given: object) -> None:
+        pass
+
+    def __call__(self, moment: object) -> None:
+        pass
 
 
 def tracking(device: str) -> Iterator[tuple[str, Callable[[], Line]]]:
@@ -180,20 +192,14 @@ def tracking(device: str) -> Iterator[tuple[str, Callable[[], Line]]]:
     import zerosum
     from zerosum import launch
 
-    def run(tracks: bool) -> Line:
-        with tempfile.TemporaryDirectory() as folder:
-            kept = launch.Tracker
-            if not tracks:
-                launch.Tracker = lambda *given: lambda moment: None
-            try:
-                began = time.perf_counter()
-                zerosum.train("digits", out=Path(folder) / "run", images=200_000, device=device)
-                return {"seconds": round(time.perf_counter() - began, 1)}
-            finally:
-                launch.Tracker = kept
+    def run(tracker: object) -> Line:
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(launch, "Tracker", tracker):
+            began = time.perf_counter()
+            zerosum.train("digits", out=Path(folder) / "run", images=200_000, device=device)
+            return {"seconds": round(time.perf_counter() - began, 1)}
 
-    yield "with tracking", lambda: run(True)
-    yield "without tracking", lambda: run(False)
+    yield "with tracking", functools.partial(run, launch.Tracker)
+    yield "without tracking", functools.partial(run, Blind)
 
 
 COMMANDS = {"correctness": correctness, "speed": speed, "plain": plain, "tracking": tracking}

@@ -230,7 +230,7 @@ TABLE = {
     "PacGAN 2": Published(
         recipes.pacgan((28, 28)),
         Game(losses.non_saturating),
-        Play("c0 g1"),
+        Play("c0 g0 g0", (128, 128)),
         LIKE_DCGAN,
         UNIFORM,
         critic={"channels": 6, "norm": "batch"},

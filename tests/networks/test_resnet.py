@@ -147,13 +147,6 @@ def test_halving_stops_where_a_side_is_odd() -> None:
     assert [halve for _, _, halve in downs(ResNetCritic(12, 8, blocks=4, halvings=4))] == [True, True, False, False]
 
 
-def test_a_lone_first_block_has_no_batch_norm_for_samples_to_meet_in() -> None:
-    lone = ResNetCritic(12, 8, width=3, blocks=1, norm="batch")
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in lone.build().modules())
-    assert not lone.mixes_samples
-    assert ResNetCritic(12, 8, width=3, blocks=1, first="conv", norm="batch").mixes_samples
-
-
 @pytest.mark.parametrize("pool", ["sum", "mean", "flatten"])
 def test_pooling(pool: str) -> None:
     critic = stirred(ResNetCritic(12, 8, width=3, norm="none", pool=pool, last_bias=True).build())

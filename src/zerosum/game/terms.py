@@ -89,7 +89,7 @@ class LabelSmoothing:
 
 @dataclass(frozen=True)
 class LeCam:
-    """weight * (E relu(D(x) - F)^2 + E relu(R - D(G(z)))^2), R and F running mean scores (code of Tseng et al. 2021).
+    """weight * (E relu(D(x) - F)^2 + E relu(R - D(G(z)))^2), R and F running mean scores (Tseng et al. 2021).
 
     The means take a ``decay`` per turn and are used from round ``begin`` on. Its weight belongs to the scale of the
     scores: .3 for a hinge game with BigGAN, 1e-6 for StyleGAN2's.

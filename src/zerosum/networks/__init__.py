@@ -2,8 +2,7 @@
 
 Fields of one name mean the same everywhere. ``width`` counts maps or units. ``classes`` > 0 makes a network
 conditional, in the way that ``labels`` says (labels.py). ``norm`` is the normalisation (norms.py, spectral.py).
-``minibatch`` lets a critic compare the samples of a batch (minibatch.py). A critic's spec says by ``mixes_samples``
-whether its scores depend on each other's samples.
+``minibatch`` lets a critic compare the samples of a batch (minibatch.py).
 """
 
 from collections.abc import Mapping

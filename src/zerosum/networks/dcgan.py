@@ -93,12 +93,6 @@ class DCGANDiscriminator:
     def __post_init__(self) -> None:
         check(self)
 
-    @property
-    def mixes_samples(self) -> bool:
-        """Whether a score depends on the other samples of the batch."""
-        normed = stages(self.image_width, self.image_height).count > 1  # the first convolution is not
-        return (self.norm == "batch" and normed) or self.minibatch != "none"
-
     def build(self) -> nn.Module:
         """The network with its initial weights, drawn from torch's global generator."""
         count, base_width, base_height = stages(self.image_width, self.image_height)

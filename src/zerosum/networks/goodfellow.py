@@ -72,11 +72,6 @@ class GoodfellowDiscriminator:
         check_values(self)
         _check_dropout(self.input_dropout, self.dropout)
 
-    @property
-    def mixes_samples(self) -> bool:
-        """Whether a score depends on the other samples of the batch."""
-        return False
-
     def build(self) -> nn.Module:
         """The network with its initial weights, drawn from torch's global generator."""
         make, keep = _critic_layers, 1 - self.dropout
@@ -152,11 +147,6 @@ class GoodfellowConvDiscriminator:
                 f"Resolution {_name((self.image_width, self.image_height))} is not possible for the convolutional "
                 f"discriminator of 2014: each side must be at least {SMALLEST} (--resolution)."
             )
-
-    @property
-    def mixes_samples(self) -> bool:
-        """Whether a score depends on the other samples of the batch."""
-        return False
 
     def build(self) -> nn.Module:
         """The network with its initial weights, drawn from torch's global generator."""

@@ -77,11 +77,6 @@ class PointsCritic:
     def __post_init__(self) -> None:
         check_values(self)
 
-    @property
-    def mixes_samples(self) -> bool:
-        """Whether a score depends on the other samples of the batch."""
-        return self.norm == "batch" or self.minibatch != "none"
-
     def build(self) -> nn.Module:
         """The network with its initial weights, drawn from torch's global generator."""
         hidden, end = (_layers(self.initial, last, self.norm == "spectral") for last in (False, True))

@@ -70,11 +70,6 @@ class ResidualCritic:
     def __post_init__(self) -> None:
         check(self)
 
-    @property
-    def mixes_samples(self) -> bool:
-        """Whether a score depends on the other samples of the batch."""
-        return False
-
     def build(self) -> nn.Module:
         """The network with its initial weights, drawn from torch's global generator."""
         return _Critic(self)

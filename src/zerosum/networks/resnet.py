@@ -92,12 +92,6 @@ class ResNetCritic:
     def __post_init__(self) -> None:
         check(self)
 
-    @property
-    def mixes_samples(self) -> bool:
-        """Whether a score depends on the other samples of the batch."""
-        normed = self.blocks > 1 or self.first == "conv"  # the block that sees the picture is not
-        return (self.norm == "batch" and normed) or self.minibatch != "none"
-
     def build(self) -> nn.Module:
         """The network with its initial weights, drawn from torch's global generator."""
         make = Layers(_glorot, self.norm == "spectral")

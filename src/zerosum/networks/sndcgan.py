@@ -84,11 +84,6 @@ class SNDCGANDiscriminator:
     def __post_init__(self) -> None:
         check(self)
 
-    @property
-    def mixes_samples(self) -> bool:
-        """Whether a score depends on the other samples of the batch."""
-        return self.norm == "batch" or self.minibatch != "none"
-
     def build(self) -> nn.Module:
         """The network with its initial weights, drawn from torch's global generator."""
         count, base_width, base_height = _stages(self.image_width, self.image_height)

@@ -22,7 +22,7 @@ normal). Batch norm's gains start at 1 (the authors' own and PyTorch's examples:
 1e-5 (the authors' own: 1e-8). No weight decay (the authors' own: 1e-5). Kernels of 5 pad as TensorFlow does (the
 authors' own: 2 on both sides). Labels enter once (DCGAN-tensorflow: at every layer). Samples are of an average of the
 weights (there: of the last ones)."""
-OWN = {"width": 128, "kernel": 5, "bias": False, "first_norm": "feature"}
+OWN = {"batch": 128, "width": 128, "kernel": 5, "bias": False, "first_norm": "feature"}
 FORMS = {
     "64x64, DCGAN-tensorflow": {"resolution": (64, 64), "kernel": 5, "generator_turns": 2},
     "64x64, the authors' own": {"resolution": (64, 64), **OWN},
