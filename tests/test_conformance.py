@@ -88,8 +88,15 @@ def test_the_convolutional_form_of_2014_says_which_sizes_it_can_do():
     assert able == [(32, 32), (128, 128)]  # 3 n + 2
 
 
-# forms that differ from another one in a pure function alone need not be resumed and repeated too
-LIKE_ANOTHER = [form for form in FORMS if form.startswith(("fgan, ", "relativistic, r"))]
+# forms that differ from another one in a pure function, or in how labels enter networks that were checked with labels,
+# need not be resumed and repeated too
+WITH_LABELS = ("dcgan, labels", "sngan, labels", "wgan_gp, classifier", "modern, labels", "goodfellow2014, projection")
+LIKE_ANOTHER = [
+    form
+    for form in FORMS
+    if form.startswith(("fgan, ", "relativistic, r"))
+    or (form.endswith(("labels", "classifier", "projection")) and form not in WITH_LABELS)
+]
 QUICK = (conformance.moves_who_moves, conformance.reaches_every_weight, conformance.stops_in_time)
 
 
