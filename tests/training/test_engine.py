@@ -87,6 +87,7 @@ def test_compiled_turns_are_the_same_turns(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")  # torch's compiler imports what torch deprecates
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_compiled_code_gives_the_same_losses(name: str, tmp_path: Path) -> None:
     torch._dynamo.reset()
