@@ -193,6 +193,20 @@ def test_what_a_run_writes(tmp_path: Path) -> None:
     assert [moment.images for moment in moments] == [160, 320, 480, 640, 800]
 
 
+def test_networks_compute_in_16_bits_and_nothing_else_does(tmp_path: Path) -> None:
+    kinds: dict[str, torch.dtype] = {}
+    for precision in ("fp32", "bf16"):
+        small = dataclasses.replace(recipe("modern", {}), precision=precision)
+        one = Trainer(small, pictures(), Run(tmp_path), 0, Choices())
+        critic = one.players["critic"].net
+        for name, layer in (("inner", critic.body[0]), ("last", critic.last)):
+            layer.register_forward_hook(lambda _, given, out, name=name: kinds.update({name: out.dtype}))
+        one.play_round(Budget(800))
+        assert kinds == {"inner": torch.float32 if precision == "fp32" else torch.bfloat16, "last": torch.float32}
+        assert {tensor.dtype for tensor in one.sums.values()} == {torch.float32}
+        assert {p.dtype for player in one.players.values() for p in player.net.parameters()} == {torch.float32}
+
+
 def test_parts_of_a_batch_are_the_whole_batch(tmp_path: Path) -> None:
     """Losses that are means: the same pictures, latents and noise, so the same weights but for the order of sums."""
     whole = compose(

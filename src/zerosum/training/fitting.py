@@ -32,13 +32,11 @@ def parts_that_fit(recipe: Recipe, pictures: Pictures, choices: Choices) -> int 
     batches = {turn.batch or recipe.batch for move in recipe.moves for turn in move}
     least = min(batches)
     for parts in range(recipe.accumulate, least + 1):
-        if any(batch % parts for batch in batches):
-            continue
         candidate = replace(recipe, accumulate=parts)
         try:
             candidate.check()
         except ValueError:
-            continue  # packs and groups that cannot be cut so small
+            continue  # batches, packs and groups that cannot be cut so
         if _plays(candidate, pictures, choices):
             return parts
     return None
