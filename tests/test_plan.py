@@ -75,6 +75,11 @@ def test_a_complete_recipe(plain_data: Path, tmp_path: Path) -> None:
         zerosum.train(plain_data, recipe, out=tmp_path / "other", resolution="24")
 
 
+def test_rounded_factors_need_a_gpu() -> None:
+    with pytest.raises(UserError, match="precision=tf32 is not possible: NVIDIA GPUs know it, and this run is on cpu"):
+        make_plan(Request("digits", device="cpu", settings={"precision": "tf32"}))
+
+
 def test_gamma_grows_with_the_pixels() -> None:
     def weight(size: int) -> float:
         description = describe(modern(resolution=(size, size)).moves)

@@ -141,6 +141,8 @@ def make_plan(request: Request, say: Say = print, looked: Progress = silent) -> 
         recipe.check()
     except ValueError as error:
         raise UserError(f"These settings do not go together: {error}.") from None
+    if recipe.precision == "tf32" and not choices.device.startswith("cuda"):
+        raise UserError(f"precision=tf32 is not possible: NVIDIA GPUs know it, and this run is on {choices.device}.")
     if request.batch == "auto":
         recipe, dotted = _in_parts(recipe, dotted, choices, reasons)
     why = None if request.engine == "auto" else refusal(request.engine, recipe, choices.device)

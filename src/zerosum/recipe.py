@@ -96,7 +96,7 @@ class EMA:
             raise ValueError(f"an average needs half_life > 0 and ramp >= 0, not {self.half_life} and {self.ramp}")
 
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "tf32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ class Recipe:
         accumulate: a draw is played in so many parts, whose gradients are averaged: less memory, the same batch. What
             compares the pictures of a batch (batch norm, minibatch layers, relativistic averages, top) sees a part.
         precision: of the networks' computations; weights, losses, slopes, averages and optimizers have 32 bits always.
+            tf32 lets an NVIDIA GPU round the factors of its products, which the others do not.
     """
 
     name: str

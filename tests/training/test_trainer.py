@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from zerosum.recipe import EMA, PlayerSpec, Recipe
 from zerosum.recipes import CATALOGUE, compose
 from zerosum.run import Run
 from zerosum.training import checkpoint, saving
+from zerosum.training import trainer as trainer_module
 from zerosum.training.ema import Average, re_estimate
 from zerosum.training.trainer import Budget, Choices, Moment, Trainer, train
 
@@ -205,6 +208,21 @@ def test_networks_compute_in_16_bits_and_nothing_else_does(tmp_path: Path) -> No
         assert kinds == {"inner": torch.float32 if precision == "fp32" else torch.bfloat16, "last": torch.float32}
         assert {tensor.dtype for tensor in one.sums.values()} == {torch.float32}
         assert {p.dtype for player in one.players.values() for p in player.net.parameters()} == {torch.float32}
+
+
+def test_factors_are_rounded_only_where_that_was_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[bool] = []
+
+    @contextlib.contextmanager
+    def note(device: torch.device, *, tf32: bool) -> Iterator[None]:
+        said.append(tf32)
+        yield
+
+    monkeypatch.setattr(trainer_module, "factors", note)
+    for precision in ("fp32", "bf16", "tf32"):
+        small = dataclasses.replace(recipe("modern", {}), precision=precision)
+        Trainer(small, pictures(), Run(tmp_path), 0, Choices()).play_round(Budget(800))
+    assert said == [False, False, True]
 
 
 def test_parts_of_a_batch_are_the_whole_batch(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zerosum.networks.convolution import Conv2d, ConvTranspose2d
 from zerosum.networks.critics import Critic
 from zerosum.networks.generators import ConvGenerator, FirstNorm, first_maps
 from zerosum.networks.labels import CriticLabels, GeneratorLabels, appended
@@ -112,7 +113,7 @@ class DCGANDiscriminator:
         )
 
 
-class Down(nn.Conv2d):
+class Down(Conv2d):
     """Stride-2 convolution that halves even sides; kernel 5 pads 1 before and 2 after, as TensorFlow's SAME."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, bias: bool) -> None:
@@ -125,7 +126,7 @@ class Down(nn.Conv2d):
         return super().forward(x if self.kernel_size[0] == 4 else F.pad(x, PADDING))
 
 
-class Up(nn.ConvTranspose2d):
+class Up(ConvTranspose2d):
     """Stride-2 transposed convolution that doubles each side, kernel 3, 4 or 5: the gradient of TensorFlow's SAME."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, bias: bool) -> None:

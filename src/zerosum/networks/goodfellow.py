@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.errors import UserError
+from zerosum.networks.convolution import ConvTranspose2d
 from zerosum.networks.critics import Critic
 from zerosum.networks.dropout import Dropout, Maxout
 from zerosum.networks.labels import CriticLabels, append, appended
@@ -211,7 +212,7 @@ class _ConvGenerator(nn.Module):
         height, width = ((side - 2) // 3 for side in (spec.image_height, spec.image_width))
         units = spec.width * height * width
         self.appended = appended(spec.classes, spec.labels)
-        self.up = nn.ConvTranspose2d(spec.width, spec.channels, 5, stride=3, bias=False)
+        self.up = ConvTranspose2d(spec.width, spec.channels, 5, stride=3, bias=False)
         make.draw(self.up.weight)
         self.body = nn.Sequential(
             make.linear(spec.latent + self.appended, units),

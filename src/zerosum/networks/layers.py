@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from torch import nn
 
+from zerosum.networks.convolution import Conv2d
 from zerosum.networks.spectral import Draw, SpectralConv2d, SpectralEmbedding, SpectralLinear
 
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
@@ -25,7 +26,7 @@ class Layers:
         """A convolution."""
         if self.spectral:
             return _unbiased(SpectralConv2d(channels_in, channels_out, kernel, stride, padding, bias, self.draw))
-        layer = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, bias=bias)
+        layer = Conv2d(channels_in, channels_out, kernel, stride, padding, bias=bias)
         self.draw(layer.weight)
         return _unbiased(layer)
 

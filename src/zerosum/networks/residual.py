@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum.game.critic import Output, full
+from zerosum.networks.convolution import Conv2d
 from zerosum.networks.labels import needed
 from zerosum.networks.precision import full_precision
 from zerosum.networks.sizes import check, stages
@@ -141,7 +142,7 @@ def _widths(width: int, count: int) -> list[int]:
 
 
 def _conv(channels_in: int, channels_out: int, kernel: int = 3, gain: float = 1.0) -> nn.Conv2d:
-    layer = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
+    layer = Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
     return _initialised(layer, gain, channels_in * kernel**2)
 
 

@@ -13,12 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zerosum.networks.convolution import Conv2d
+
 Draw = Callable[[Tensor], object]  # draws initial weights in place
 
 _SQUARINGS = 9  # 2^9 power iterations at once: right to 1 % however close the second singular value is
 
 
-class SpectralConv2d(nn.Conv2d):
+class SpectralConv2d(Conv2d):
     """``nn.Conv2d`` with weight / sigma, the weight seen as a matrix (out, in * height * width).
 
     ``draw`` draws the initial weights (torch's own way without it). Whoever changes them by hand afterwards calls

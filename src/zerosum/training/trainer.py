@@ -24,6 +24,7 @@ from zerosum.game.game import Stats
 from zerosum.game.rounds import Batch, Draw, Turn
 from zerosum.game.schedules import Clock
 from zerosum.game.terms import Memory
+from zerosum.networks.precision import factors
 from zerosum.recipe import Recipe
 from zerosum.run import Run
 from zerosum.training import players, saving
@@ -119,9 +120,10 @@ class Trainer:
         clock = Clock(self.images, self.rounds, budget.at(self.images))
         seen = {turn.draw for turn in self.turns if turn.player == "critic" and turn.is_played(clock.round)}
         images = sum(self.draw_sizes[draw] for draw in seen)
-        stats, self.memory = self.engine(
-            self.recipe.moves, self.players, self.draws(clock), self.memory, self.check_gradients
-        )
+        with factors(self.device, tf32=self.recipe.precision == "tf32"):
+            stats, self.memory = self.engine(
+                self.recipe.moves, self.players, self.draws(clock), self.memory, self.check_gradients
+            )
         for name, tensor in stats.items():
             self.sums[name] = self.sums[name] + tensor if name in self.sums else tensor.clone()
             self.counts[name] = self.counts.get(name, 0) + 1

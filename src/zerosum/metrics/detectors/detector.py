@@ -24,6 +24,7 @@ from zerosum.metrics.detectors import random_features as random_net
 from zerosum.metrics.detectors import vgg
 from zerosum.metrics.detectors.own import own_classifier, resized_by, view
 from zerosum.metrics.detectors.weights import Progress, Published, fill, fits, obtain, read
+from zerosum.networks.precision import factors
 
 Pixels = Tensor | npt.NDArray[np.uint8]
 """uint8 (N, C, H, W) with C = 1, 3 or 4."""
@@ -267,13 +268,8 @@ def exactly() -> Iterator[None]:
         if not torch.cuda.is_available():
             yield
             return
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        try:
-            with torch.autocast("cuda", enabled=False), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-                yield
-        finally:
-            torch.set_float32_matmul_precision(before)
+        with torch.autocast("cuda", enabled=False), factors(torch.device("cuda"), tf32=False):
+            yield
 
 
 def _empty(build: Callable[[], Net]) -> Net:
