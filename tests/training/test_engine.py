@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,6 +106,32 @@ def test_compiled_code_gives_the_same_losses(name: str, tmp_path: Path) -> None:
         if key.endswith("_sign"):
             continue  # at the start scores are nearly zero
         torch.testing.assert_close(two.sums[key], tensor, rtol=1e-3, atol=1e-4, msg=lambda text, key=key: key + text)
+
+
+@pytest.mark.slow
+def test_compiled_code_is_kept_between_processes(tmp_path: Path) -> None:
+    script = """
+import sys, torch
+from pathlib import Path
+from zerosum import conformance
+from zerosum.recipes import CATALOGUE
+from zerosum.run import Run
+from zerosum.training.trainer import Budget, Choices, Trainer
+recipe = CATALOGUE["modern"](resolution=(16, 16), channels=1, width=4, batch=8, images=800)
+one = Trainer(recipe, conformance.noise(recipe), Run(Path(sys.argv[1])), 0, Choices(engine="compile"))
+for _ in range(2):
+    one.play_round(Budget(800))
+counted = torch._dynamo.utils.counters
+print(counted["aot_autograd"]["autograd_cache_hit"] + counted["inductor"]["fxgraph_cache_hit"])
+"""
+    hits = []
+    for _ in range(2):
+        told = os.environ | {"ZEROSUM_CACHE": str(tmp_path / "cache")}
+        command = [sys.executable, "-c", script, str(tmp_path / "run")]
+        hits.append(int(subprocess.run(command, env=told, check=True, capture_output=True, text=True).stdout))
+    assert hits[0] == 0
+    assert hits[1] >= 2
+    assert any((tmp_path / "cache" / "compiled").rglob("*"))
 
 
 def test_ramps_are_found_wherever_they_are() -> None:
