@@ -2,9 +2,11 @@
 
     python bench/step.py --sizes 64x64x3:64 28x28x1:128 --rounds 5 --steps 10
 
+Other libraries (``peers``) take part where the interpreter that runs this can import them, with equal networks too.
 Every contestant of a table is a process of its own that lives for the whole table; they take turns, one at a time, in
 an order that is reversed every other round. Zerosum is timed with its data path and its line of stats every 20 rounds
-(not with what a run saves now and then); the plain loop is given ready float batches. Prints, asserts no times.
+(not with what a run saves now and then); the plain loop and peers are given ready float batches, peers run with malloc
+as it comes. Prints, asserts no times.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
+import importlib.util
 import multiprocessing
 import os
 import platform
@@ -23,33 +27,25 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-if TYPE_CHECKING:
-    from torch import nn
+import peers  # pyrefly: ignore [missing-import] - it lies beside this script
+from peers import Step, Table  # pyrefly: ignore [missing-import]
 
 WARM_UP = 3  # steps, after the one whose operations are counted
 PICTURES = 2_000  # in zerosum's data
-READY_BATCHES = 4  # of the plain loop
-
-Step = Callable[[], object]
-
-
-class Table(NamedTuple):
-    """One comparison: square pictures of ``size``, and the batch."""
-
-    size: int
-    channels: int
-    batch: int
 
 
 class Contestant(NamedTuple):
+    """``kind`` is the function that builds it; ``tuned``: with our malloc setting. Peers have modules and a heading."""
+
     name: str
     kind: str
     tuned: bool
+    modules: tuple[str, ...] = ()
+    heading: str = ""
 
 
 PLAIN = Contestant("plain loop, default malloc", "plain", False)
@@ -57,12 +53,19 @@ PLAIN_TUNED = Contestant("plain loop, our malloc setting", "plain", True)
 ZEROSUM = Contestant("zerosum as run, our malloc setting", "zerosum", True)
 ZEROSUM16 = Contestant("zerosum as run, precision=bf16", "zerosum16", True)
 ZEROSUM_DEFAULT = Contestant("zerosum, default malloc", "zerosum", False)
+TF = ("keras", "tensorflow")
+KERAS = Contestant("Keras 3 on TensorFlow, float32", "keras", False, TF, "Keras float32")
+KERAS16 = Contestant("Keras 3 on TensorFlow, mixed_bfloat16", "keras16", False, TF, "Keras mixed_bfloat16")
+TORCHGAN = Contestant("torchgan's Trainer, which runs G twice", "torchgan", False, ("torchgan",), "torchgan")
+MIMICRY = Contestant("mimicry's train steps, which run G twice", "mimicry", False, ("torch_mimicry",), "mimicry")
 PEAK = Contestant("3x3, 256 to 256 channels, forward, fp32, channels_last", "peak", True)
-CONTESTANTS = (PLAIN, PLAIN_TUNED, ZEROSUM, ZEROSUM16, ZEROSUM_DEFAULT, PEAK)  # the peak last
+PEERS = (KERAS, KERAS16, TORCHGAN, MIMICRY)
+HERE = tuple(peer for peer in PEERS if all(importlib.util.find_spec(module) for module in peer.modules))
+CONTESTANTS = (PLAIN, PLAIN_TUNED, ZEROSUM, ZEROSUM16, ZEROSUM_DEFAULT, *HERE, PEAK)  # the peak last
 
 
 class Facts(NamedTuple):
-    """What a worker says of itself once it is warm: parameters of its networks, operations of one step."""
+    """What a worker says of itself once it is warm: parameters of its networks, operations of a step (Keras: 0)."""
 
     parameters: list[int]
     gflop: float
@@ -82,14 +85,14 @@ class Result(NamedTuple):
     turns: list[Turn]
 
     def seconds(self) -> float:
-        """The median step."""
         return statistics.median(second for turn in self.turns for second in turn.seconds)
 
-    def gflops(self) -> float:
-        return self.facts.gflop / self.seconds()
+    def rate(self, same_work: Result) -> float:
+        """GFLOP/s; by the operations of ``same_work`` if its own are not counted."""
+        return (self.facts.gflop or same_work.facts.gflop) / self.seconds()
 
 
-# in a worker's process: torch is imported here, after the allocator was set
+# in a worker's process: torch or TensorFlow is imported here, after the allocator was set
 
 
 def work(connection: Connection[Any, Any], contestant: Contestant, table: Table) -> None:
@@ -97,48 +100,30 @@ def work(connection: Connection[Any, Any], contestant: Contestant, table: Table)
     from zerosum.allocator import tune_allocator
 
     tuned = tune_allocator() if contestant.tuned else False
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    torch.manual_seed(0)
+    own = {"zerosum": zerosum, "zerosum16": functools.partial(zerosum, precision="bf16"), "peak": peak}
+    build = own.get(contestant.kind) or getattr(peers, contestant.kind)
     with tempfile.TemporaryDirectory() as folder:
-        build = {"plain": plain, "zerosum": zerosum, "zerosum16": zerosum16, "peak": peak}[contestant.kind]
-        step, nets = build(table, Path(folder))
-        with FlopCounterMode(display=False) as counter:
-            step()
+        step, parameters = build(table, Path(folder))
+        gflop, threads = counted(step) if contestant.modules != TF else (0.0, 0)
         for _ in range(WARM_UP):
             step()
-        parameters = [sum(parameter.numel() for parameter in net.parameters()) for net in nets]
-        connection.send(Facts(parameters, counter.get_total_flops() / 1e9, tuned, torch.get_num_threads()))
+        connection.send(Facts(parameters, gflop, tuned, threads))
         while steps := connection.recv():
             seconds = [timed(step) for _ in range(steps)]
             connection.send(Turn(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
 
-def plain(table: Table, folder: Path) -> tuple[Step, list[nn.Module]]:
-    """The plain loop on ready float batches."""
+def counted(step: Step) -> tuple[float, int]:
+    """Run a step of torch's; its GFLOP, and the threads of torch."""
     import torch
-    from plain_dcgan import PlainDCGAN  # pyrefly: ignore [missing-import] - it lies beside this script
+    from torch.utils.flop_counter import FlopCounterMode
 
-    gan = PlainDCGAN(table.size, table.channels, table.batch)
-    shape = (READY_BATCHES, table.batch, table.channels, table.size, table.size)
-    batches = torch.randint(256, shape, dtype=torch.uint8).float() / 127.5 - 1
-    taken = 0
-
-    def step() -> None:
-        nonlocal taken
-        gan.step(batches[taken % READY_BATCHES])
-        taken += 1
-
-    return step, [gan.netG, gan.netD]
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops() / 1e9, torch.get_num_threads()
 
 
-def zerosum16(table: Table, folder: Path) -> tuple[Step, list[nn.Module]]:
-    """The same, computed in 16 bits."""
-    return zerosum(table, folder, "bf16")
-
-
-def zerosum(table: Table, folder: Path, precision: Literal["fp32", "bf16"] = "fp32") -> tuple[Step, list[nn.Module]]:
+def zerosum(table: Table, folder: Path, precision: Literal["fp32", "bf16"] = "fp32") -> tuple[Step, list[int]]:
     """Rounds of the recipe with the networks of the plain loop, on uint8 pictures in memory."""
     import numpy as np
     import torch
@@ -166,10 +151,10 @@ def zerosum(table: Table, folder: Path, precision: Literal["fp32", "bf16"] = "fp
             trainer.flush(now - flushed)
             flushed = now
 
-    return step, [trainer.players[name].net for name in ("generator", "critic")]
+    return step, peers.parameters(*(trainer.players[name].net for name in ("generator", "critic")))
 
 
-def peak(table: Table, folder: Path) -> tuple[Step, list[nn.Module]]:
+def peak(table: Table, folder: Path) -> tuple[Step, list[int]]:
     """A large convolution in the layout that zerosum uses: what is attainable on this machine."""
     import torch
     import torch.nn.functional as F
@@ -189,7 +174,7 @@ def timed(step: Step) -> float:
 
 
 def compare(table: Table, rounds: int, steps: int) -> dict[Contestant, Result]:
-    """Start the contestants one after the other, let them take turns, and end them."""
+    """Start the contestants one after the other, let them take turns, and end them; without peers that died."""
     context = multiprocessing.get_context("spawn")
     connections: dict[Contestant, Connection[Any, Any]] = {}
     results: dict[Contestant, Result] = {}
@@ -197,18 +182,33 @@ def compare(table: Table, rounds: int, steps: int) -> dict[Contestant, Result]:
         connections[contestant], theirs = context.Pipe()
         context.Process(target=work, args=(theirs, contestant, table), daemon=True).start()
         theirs.close()  # so that a worker's death is an EOFError here
-        results[contestant] = Result(connections[contestant].recv(), [])
-    counts = [results[contestant].facts.parameters for contestant in CONTESTANTS[:-1]]
+        if facts := heard(contestant, connections[contestant]):
+            results[contestant] = Result(facts, [])
+    counts = [result.facts.parameters for contestant, result in results.items() if contestant != PEAK]
     assert all(count == counts[0] for count in counts), f"the networks are not equal: parameters {counts}"
     for number in range(rounds):
-        for contestant in CONTESTANTS if number % 2 == 0 else CONTESTANTS[::-1]:
-            connections[contestant].send(steps)
-            results[contestant].turns.append(connections[contestant].recv())
-    for connection in connections.values():
-        connection.send(0)
+        for contestant in list(results) if number % 2 == 0 else list(results)[::-1]:
+            if turn := heard(contestant, connections[contestant], steps):
+                results[contestant].turns.append(turn)
+            else:
+                del results[contestant]
+    for contestant in results:
+        connections[contestant].send(0)
     for worker in multiprocessing.active_children():
         worker.join()
     return results
+
+
+def heard(contestant: Contestant, connection: Connection[Any, Any], steps: int = 0) -> Any:
+    """What a worker says, asked for ``steps`` or by itself; None if it is a peer's and has died."""
+    try:
+        if steps:
+            connection.send(steps)
+        return connection.recv()
+    except (EOFError, ConnectionError):
+        if contestant not in HERE:
+            raise
+        return None
 
 
 def ratios(base: Result, other: Result) -> list[float]:
@@ -217,27 +217,36 @@ def ratios(base: Result, other: Result) -> list[float]:
 
 
 def report(table: Table, results: dict[Contestant, Result]) -> str:
-    """The table, and the two ratios in words."""
-    base, tuned, ours, attained = (results[contestant] for contestant in (PLAIN, PLAIN_TUNED, ZEROSUM, PEAK))
-    generator, discriminator = base.facts.parameters
+    """The table, and the ratios in words."""
+    base, tuned, ours, ours16 = (results[each] for each in (PLAIN, PLAIN_TUNED, ZEROSUM, ZEROSUM16))
+    peak_rate = results[PEAK].rate(ours)
     lines = [f"## {table.size}x{table.size}x{table.channels}, batch {table.batch}", ""]
-    lines += [f"Parameters: generator {generator:,}, discriminator {discriminator:,}."]
+    lines += ["Parameters: generator {:,}, discriminator {:,}.".format(*base.facts.parameters)]
     lines += [f"GFLOP per step: plain loop {base.facts.gflop:.2f}, zerosum {ours.facts.gflop:.2f}."]
-    lines += [f"Attained convolution peak ({PEAK.name}): {attained.gflops():.0f} GFLOP/s."]
+    lines += [f"Attained convolution peak ({PEAK.name}): {peak_rate:.0f} GFLOP/s."]
     if not ours.facts.tuned:
         lines += ["The malloc setting did not take effect: every contestant ran with default malloc."]
-    lines += ["", "| contestant | ms/step | images/s | ratio to plain | GFLOP/s | of peak | peak RSS MiB |"]
-    lines += ["|---|---|---|---|---|---|---|"]
-    for contestant in CONTESTANTS[:-1]:
-        result = results[contestant]
-        seconds, gflops, ratio = result.seconds(), result.gflops(), statistics.median(ratios(base, result))
-        lines.append(
-            f"| {contestant.name} | {1000 * seconds:.1f} | {table.batch / seconds:.1f} | {ratio:.2f} | {gflops:.0f} "
-            f"| {gflops / attained.gflops():.0%} | {result.turns[-1].peak_mib:.0f} |"
-        )
+    lines += [f"Not timed, for its process died: {peer.name}." for peer in HERE if peer not in results]
+    rivals = {peer.heading: results[peer] for peer in HERE if peer in results}
+    headings = (f"ratio to {heading}" for heading in ("plain", *rivals))
+    head = ["contestant", "ms/step", "images/s", *headings, "GFLOP/s", "of peak"]
+    lines += ["", f"| {' | '.join(head)} | peak RSS MiB |", "|---" * len(head) + "|---|"]
+    for contestant, result in results.items():
+        if contestant == PEAK:
+            continue
+        seconds, rate, mark = result.seconds(), result.rate(ours), "" if result.facts.gflop else "*"
+        cells = [contestant.name, f"{1000 * seconds:.1f}", f"{table.batch / seconds:.1f}"]
+        cells += [f"{statistics.median(ratios(other, result)):.2f}" for other in (base, *rivals.values())]
+        cells += [f"{rate:.0f}{mark}", f"{rate / peak_rate:.0%}{mark}"]
+        lines += [f"| {' | '.join(cells)} | {result.turns[-1].peak_mib:.0f} |"]
+    if KERAS in results or KERAS16 in results:
+        lines += ["", "*: not counted but taken from zerosum's step, which does the same work."]
     lines += ["", f"as its users run it: {spread(ratios(base, ours))}"]
-    lines += [f"in 16 bits: {spread(ratios(base, results[ZEROSUM16]))}"]
+    lines += [f"in 16 bits: {spread(ratios(base, ours16))}"]
     lines += [f"both with our allocator setting: {spread(ratios(tuned, ours))}"]
+    for heading, rival in rivals.items():
+        precision, own = ("bf16", ours16) if heading == KERAS16.heading else ("fp32", ours)
+        lines += [f"zerosum {precision} against {heading}: {spread(ratios(rival, own))}"]
     return "\n".join(lines)
 
 
@@ -247,12 +256,17 @@ def spread(values: list[float]) -> str:
 
 def header(threads: int) -> str:
     """When, where and how it was measured."""
-    date = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    date = f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
     info = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
     cpu = found[1] if found else platform.machine()
-    machine = f"{cpu}, {os.cpu_count()} CPUs, {threads} threads"
-    return f"{date}, torch {importlib.metadata.version('torch')}, {machine}\n{shlex.join(['python', *sys.argv])}"
+    packages = importlib.metadata.packages_distributions()
+    modules = dict.fromkeys(["torch", *(module for peer in HERE for module in peer.modules)])
+    names = [packages[module][0] for module in modules if module in packages]
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+    missing = "; ".join(peer.name for peer in PEERS if peer not in HERE)
+    first = f"{date}, {versions}, {cpu}, {os.cpu_count()} CPUs, {threads} threads\n{shlex.join(['python', *sys.argv])}"
+    return f"{first}\nnot importable here: {missing or 'none'}"
 
 
 def parse_table(text: str) -> Table:
@@ -265,8 +279,8 @@ def parse_table(text: str) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = [Table(64, 3, 64), Table(64, 3, 128), Table(28, 1, 128)]
-    parser.add_argument("--sizes", nargs="+", type=parse_table, default=default)
+    tables = [Table(64, 3, 64), Table(64, 3, 128), Table(28, 1, 128)]
+    parser.add_argument("--sizes", nargs="+", type=parse_table, default=tables)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=10, help="steps of each contestant in a round")
     arguments = parser.parse_args()
