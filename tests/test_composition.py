@@ -163,6 +163,10 @@ REFUSED = {
         dataclasses.replace(with_game(PLAIN, Game(losses.hinge, (FiniteDifference("fake", 1.0),))), precision="bf16"),
         "rounding of 16 bits",
     ),
+    "a stranger's random layers computed again": (
+        dataclasses.replace(with_critic(PLAIN, Layers("noisy")), checkpoint=True),
+        "the critic would be computed again as a whole, .*: checkpoint=false",
+    ),
     "another size": (critic_of(PLAIN, image_height=32), "critic's image_height is 32, .* need 16"),
     "another number of channels": (
         dataclasses.replace(
@@ -242,6 +246,8 @@ ALLOWED = {
     "features alone": with_game(PLAIN, Game(losses.hinge, terms=(FeatureMatching(),), weight=0)),
     "an unconditional critic of a conditional generator": critic_of(LABELLED, classes=0),
     "parts": dataclasses.replace(BATCH_NORM, accumulate=4, precision="bf16"),
+    "dropout computed again": dataclasses.replace(goodfellow2014(SIZE, 1), checkpoint=True),
+    "a stranger's layers computed again": dataclasses.replace(with_critic(PLAIN, Layers("norm")), checkpoint=True),
     "draws of their own": dataclasses.replace(
         PLAIN, moves=(PLAIN.moves[0], (Turn("generator", PLAIN.moves[1][0].loss, draw=1, batch=128),))
     ),

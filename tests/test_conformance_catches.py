@@ -15,6 +15,7 @@ from zerosum import conformance
 from zerosum.conformance import NotConforming
 from zerosum.errors import UserError
 from zerosum.game import losses
+from zerosum.game.critic import Noise, TorchNoise
 from zerosum.game.game import Game
 from zerosum.game.rounds import CriticTurn, GeneratorTurn, Turn
 from zerosum.recipe import Adam, PlayerSpec, Recipe
@@ -138,6 +139,15 @@ class Generator(nn.Module):
         return torch.tanh(self.layer(latents)).view(-1, 1, 8, 8)
 
 
+class Noisy(Critic):
+    def __init__(self) -> None:
+        super().__init__()
+        self.noise: Noise = TorchNoise(torch.zeros(()))
+
+    def hidden(self, x: Tensor) -> Tensor:
+        return super().hidden(x + 0.1 * self.noise.normal(*x.shape))
+
+
 class Loud(Generator):
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         return super().forward(latents + 9) * 1.5
@@ -237,6 +247,7 @@ CAUGHT = {
     "moves on": (with_turn(moves_by_hand), conformance.stops_in_time, "critic.first.weight moved though"),
     "16 bits": (with_net(BufferOf16Bits), conformance.computes_in_16_bits, "critic.net.scale is torch.bfloat16"),
     "too large": (with_net(OverflowsIn16Bits), conformance.computes_in_16_bits, "is not finite"),
+    "a counter that counts again": (with_net(HiddenCounter), conformance.computes_again, "is not the same in"),
     "loud": (with_net(Loud), conformance.samples, r"not in \[-1, 1\]"),
     "mixing": (with_net(Mixing), conformance.samples, "depends on what is generated with it"),
     "scores in a column": (with_net(ScoresInAColumn), conformance.moves_who_moves, r"shape \(N,\), not \(8, 1\)"),
@@ -254,6 +265,7 @@ def test_what_breaks_a_rule_is_caught_in_words(name):
 def test_what_breaks_none_is_not():
     conformance.check(with_net(Critic))
     conformance.check(with_net(Generator))
+    conformance.check(with_net(Noisy))  # it cannot be computed again, and need not be
     for seen in (IdleVector, HiddenCounter):  # the whole of the checks finds it too
         with pytest.raises(NotConforming):
             conformance.check(with_net(seen))

@@ -28,6 +28,7 @@ def check(
     accumulate: int = 1,
     clips: Mapping[str, float | None],
     bfloat16: bool = False,
+    checkpoint: bool = False,
 ) -> None:
     """Refuse combinations that cannot work or that do not mean anything.
 
@@ -39,6 +40,7 @@ def check(
         accumulate: parts in which a draw is played.
         clips: bounds on the players' weights.
         bfloat16: whether networks compute in 16 bits.
+        checkpoint: whether networks' activations are computed again.
 
     Raises:
         ValueError: the first such combination, and why.
@@ -67,6 +69,24 @@ def check(
     plays = [turn.loss.game for turn in turns if isinstance(turn.loss, CriticTurn)]
     _layers(nets["critic"], plays, clips.get("critic"))
     _batches(nets, sorted(set(sizes.values())), parts[0][1].pack if parts else 1)
+    if checkpoint:
+        check_recomputation(nets)
+
+
+def check_recomputation(nets: Mapping[str, Spec]) -> None:
+    """Refuse networks that would come to something else when they are computed again.
+
+    Raises:
+        ValueError: random layers in a network that does not recompute in segments, around them.
+    """
+    for name, net in nets.items():
+        layers = _layers_of(net)
+        in_segments = any(hasattr(layer, "recompute") for layer in layers)
+        if not in_segments and any(hasattr(layer, "noise") for layer in layers):
+            raise ValueError(
+                f"the {name} would be computed again as a whole, and its random layers would draw other numbers then: "
+                "checkpoint=false, or a network without them"
+            )
 
 
 def _game(game: Game, rounds: float) -> None:

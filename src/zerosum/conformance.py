@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
+from zerosum import composition
 from zerosum.data.pictures import Pictures
 from zerosum.errors import UserError
 from zerosum.game.critic import output_of
@@ -179,6 +180,18 @@ def computes_in_16_bits(recipe: Recipe) -> None:
                 raise NotConforming(f"{recipe.name}: in bfloat16 {name} is {tensor.dtype}")
 
 
+def computes_again(recipe: Recipe) -> None:
+    """With checkpoint=true the state is the same, bit for bit, wherever that is permitted."""
+    try:
+        composition.check_recomputation({name: spec.net for name, spec in recipe.players.items()})
+    except ValueError:
+        return
+    with _trainer(recipe) as one, _trainer(dataclasses.replace(recipe, checkpoint=not recipe.checkpoint)) as two:
+        for each in (one, two):
+            _play(each, 0, LATE)
+        _same(recipe, _state(one), _state(two), "what is computed again is not the same")
+
+
 def samples(recipe: Recipe) -> None:
     """The averaged generator makes finite pictures in [-1, 1], each by itself."""
     with _trainer(recipe) as one:
@@ -203,6 +216,7 @@ CHECKS: tuple[Callable[[Recipe], None], ...] = (
     goes_on,
     stops_in_time,
     computes_in_16_bits,
+    computes_again,
     samples,
 )
 

@@ -26,7 +26,7 @@ from zerosum.recipe import JSON, Recipe, RecipeFunction, describe
 from zerosum.recipes import CATALOGUE
 from zerosum.settings import change, dials, is_field, parse, parse_settings
 from zerosum.training.engine import Asked, refusal
-from zerosum.training.fitting import parts_that_fit
+from zerosum.training.fitting import less, parts_that_fit
 from zerosum.training.trainer import Choices
 
 SMALL_ON_CPU = 16  # up to this side the recipe modern needs no narrower networks on a CPU
@@ -209,7 +209,7 @@ def _in_parts(
     if parts is None:
         raise UserError(
             f"--batch auto: not even the smallest part of a batch of {recipe.batch} fits into the memory of "
-            f"{choices.device}; take a smaller width or resolution."
+            f"{choices.device}: {less(recipe)}."
         )
     if parts == recipe.accumulate:
         reasons.append(Reason("accumulate", str(parts), f"a batch of {recipe.batch} fits into the memory"))

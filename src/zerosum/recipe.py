@@ -115,6 +115,8 @@ class Recipe:
             compares the pictures of a batch (batch norm, minibatch layers, relativistic averages, top) sees a part.
         precision: of the networks' computations; weights, losses, slopes, averages and optimizers have 32 bits always.
             tf32 lets an NVIDIA GPU round the factors of its products, which the others do not.
+        checkpoint: activations inside the networks are not kept for the backward pass but computed again (Chen et al.
+            2016): less memory, more time, the same result bit for bit.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Recipe:
     balanced: bool = False
     accumulate: int = 1
     precision: Precision = "fp32"
+    checkpoint: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("batch", 1), ("images", 1), ("stats_every", 1), ("accumulate", 1), ("classes", 0)):
@@ -171,6 +174,7 @@ class Recipe:
             accumulate=self.accumulate,
             clips={name: player.clip for name, player in self.players.items()},
             bfloat16=self.precision == "bf16",
+            checkpoint=self.checkpoint,
         )
 
     def depends_on_budget(self) -> bool:

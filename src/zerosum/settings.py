@@ -17,7 +17,7 @@ from zerosum.game.schedules import Ramp
 from zerosum.recipe import RecipeFunction, parts
 
 # Fields of every recipe that are set by their names alone, as dials are.
-COMMON = ("mirror", "balanced", "precision", "accumulate")
+COMMON = ("mirror", "balanced", "precision", "accumulate", "checkpoint")
 
 
 def dials(recipe: RecipeFunction) -> dict[str, inspect.Parameter]:

@@ -323,7 +323,7 @@ def test_labels_beside_the_picture_are_planes_of_ones() -> None:
     torch.manual_seed(0)
     discriminator = DCGANDiscriminator(12, 16, width=2, classes=3).build()
     x, seen = torch.randn(4, 3, 16, 12), {}
-    discriminator.body.register_forward_pre_hook(lambda module, given: seen.update(x=given[0]))
+    discriminator.body[0].register_forward_pre_hook(lambda module, given: seen.update(x=given[0]))
     discriminator(x, labels_of(4))
     assert torch.equal(seen["x"][:, :3], x)
     planes = torch.eye(3)[labels_of(4)][:, :, None, None].expand(-1, -1, 16, 12)

@@ -91,15 +91,19 @@ def test_a_run_that_lacks_memory_says_what_fits(
 
 def test_nothing_fits(plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "Trainer", holds(0))
-    with pytest.raises(UserError, match="--batch auto: not even the smallest part"):
+    words = "--batch auto: not even the smallest part .* take a smaller width or resolution"
+    with pytest.raises(UserError, match=rf"{words}, or --set checkpoint=true\.$"):
         make_plan(Request(str(plain_data), batch="auto"))
+    with pytest.raises(UserError, match=rf"{words}\.$"):
+        make_plan(Request(str(plain_data), settings={"checkpoint": "true"}, batch="auto"))
 
 
 def test_a_network_that_no_machine_holds(plain_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The allocator's own words never reach the user."""
     command = ["train", str(plain_data), "--recipe", "dcgan", "--images", "64", "--out", str(tmp_path / "run")]
     assert main([*command, "--set", "width=99999999"]) == 1
-    assert "smaller parts do not fit either: take a smaller width or resolution." in capsys.readouterr().err
+    words = "smaller parts do not fit either: take a smaller width or resolution, or --set checkpoint=true."
+    assert words in capsys.readouterr().err
 
 
 def test_the_batch_as_an_option(plain_data: Path) -> None:

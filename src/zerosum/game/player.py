@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.game.critic import Noise
+from zerosum.game.recompute import recomputed
 from zerosum.game.schedules import Clock, Schedule, value
 
 
@@ -22,6 +23,8 @@ class Player:
         momentum: the optimizer's, where it changes.
         bfloat16: whether it computes in 16 bits, with weights, scores and pictures in 32.
         clip: after each step every weight is clamped to [-clip, clip] (Arjovsky et al. 2017).
+        checkpoint: whether activations are computed again instead of being kept. Networks of our own do that in
+            segments, where they have a switch ``recompute`` for it; another one is computed again as a whole.
     """
 
     net: nn.Module
@@ -30,12 +33,17 @@ class Player:
     momentum: Schedule | None = None
     clip: float | None = None
     bfloat16: bool = False
+    checkpoint: bool = False
 
     def __post_init__(self) -> None:
         self._movable = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
         # layers with a step of their own (spectral norm's power iteration), and with random numbers (dropout)
         self._advancing: list[Any] = [layer for layer in self.net.modules() if hasattr(layer, "advance")]
         self._random: list[Any] = [layer for layer in self.net.modules() if hasattr(layer, "noise")]
+        switches: list[Any] = [layer for layer in self.net.modules() if hasattr(layer, "recompute")]
+        for layer in switches:
+            layer.recompute = self.checkpoint
+        self._as_a_whole = self.checkpoint and not switches
         self.still = False
 
     def play(self, x: Tensor, labels: Tensor | None, noise: Noise) -> Any:
@@ -43,9 +51,14 @@ class Player:
         for layer in self._random:
             layer.noise = noise
         if not self.bfloat16:
-            return self.net(x, labels)
+            return self._pass(x, labels)
         with torch.autocast(x.device.type, torch.bfloat16):
-            return self.net(x, labels)
+            return self._pass(x, labels)
+
+    def _pass(self, x: Tensor, labels: Tensor | None) -> Any:
+        if self._as_a_whole:
+            return recomputed(self.net, [self.net], x, labels, torch_random=True)
+        return self.net(x, labels)
 
     def step(self, clock: Clock) -> None:
         """Move along the gradients, and what follows from having moved."""

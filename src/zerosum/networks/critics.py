@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum.game.critic import Output, full
+from zerosum.networks.body import run
 from zerosum.networks.labels import CriticLabels, append, appended, needed
 from zerosum.networks.layers import Layers
 from zerosum.networks.minibatch import Minibatch, minibatch_layer
@@ -23,9 +24,11 @@ class Critic(nn.Module):
     product added or an auxiliary classifier beside it. ``layers`` makes those last ones.
     """
 
+    recompute = False
+
     def __init__(
         self,
-        body: nn.Module,
+        body: nn.Sequential,
         shape: tuple[int, ...],
         layers: Layers,
         *,
@@ -46,7 +49,8 @@ class Critic(nn.Module):
         self.classifier = layers.linear(features, classes) if classes and labels == "classifier" else None
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:
-        features = self.body(append(x.flatten(1) if self.flat else x, labels, self.appended))
+        x = append(x.flatten(1) if self.flat else x, labels, self.appended)
+        features = run(self.body, x, recompute=self.recompute)
         with full_precision(x):
             return self._judge(full(features), labels)
 

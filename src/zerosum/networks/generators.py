@@ -8,8 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from zerosum.networks.body import run
 from zerosum.networks.labels import GeneratorLabels, append
-from zerosum.networks.norms import ConditionalBatchNorm2d, GeneratorNorm, generator_norm, run
+from zerosum.networks.norms import ConditionalBatchNorm2d, GeneratorNorm, generator_norm
 
 FirstNorm = Literal["channel", "feature"]
 
@@ -21,6 +22,8 @@ class ConvGenerator(nn.Module):
     ``body`` the pictures, which end in tanh.
     """
 
+    recompute = False
+
     def __init__(self, first: nn.Linear, start: nn.Sequential, body: nn.Sequential, appended: int) -> None:
         super().__init__()
         self.first, self.start, self.body = first, start, body
@@ -28,7 +31,7 @@ class ConvGenerator(nn.Module):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.first(append(latents, labels, self.appended))
-        return torch.tanh(run(self.body, run(self.start, x, labels), labels))
+        return torch.tanh(run(self.body, run(self.start, x, labels), labels, recompute=self.recompute))
 
 
 def first_maps(

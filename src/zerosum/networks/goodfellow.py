@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.errors import UserError
+from zerosum.networks.body import run
 from zerosum.networks.convolution import ConvTranspose2d
 from zerosum.networks.critics import Critic
 from zerosum.networks.dropout import Dropout, Maxout
@@ -187,6 +188,8 @@ class _Input(nn.Module):
 
 
 class _Generator(nn.Module):
+    recompute = False
+
     def __init__(self, spec: GoodfellowGenerator) -> None:
         super().__init__()
         make = _generator_layers
@@ -202,10 +205,13 @@ class _Generator(nn.Module):
         )
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        return torch.tanh(self.body(append(latents, labels, self.appended)) / 2)  # 2 sigmoid(x) - 1
+        x = append(latents, labels, self.appended)
+        return torch.tanh(run(self.body, x, recompute=self.recompute) / 2)  # 2 sigmoid(x) - 1
 
 
 class _ConvGenerator(nn.Module):
+    recompute = False
+
     def __init__(self, spec: GoodfellowConvGenerator) -> None:
         super().__init__()
         make = _generator_layers
@@ -224,7 +230,8 @@ class _ConvGenerator(nn.Module):
         self.bias = nn.Parameter(torch.zeros(spec.channels, spec.image_height, spec.image_width))
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        pictures = self.up(self.body(append(latents, labels, self.appended))) + self.bias
+        x = append(latents, labels, self.appended)
+        pictures = self.up(run(self.body, x, recompute=self.recompute)) + self.bias
         return pictures if self.training else pictures.clamp(-1, 1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 import torch
@@ -20,6 +19,8 @@ class ConditionalBatchNorm2d(nn.Module):
 
     Maps (N, ``features``, height, width), or numbers (N, ``features``); the statistics are of the whole batch.
     """
+
+    takes_labels = True
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
@@ -64,13 +65,3 @@ def check_labels(kind: GeneratorNorm, classes: int, labels: GeneratorLabels) -> 
     """
     if classes and labels == "norm" and kind != "batch":
         raise ValueError(f"labels=norm changes the gains of batch norm, so it needs norm=batch, not norm={kind}")
-
-
-def run(layers: Iterable[nn.Module], x: Tensor, labels: Tensor | None) -> Tensor:
-    """Layer after layer, as ``nn.Sequential``, with the labels for those that take them."""
-    for layer in layers:
-        if isinstance(layer, nn.Sequential):
-            x = run(layer, x, labels)
-        else:
-            x = layer(x, labels) if isinstance(layer, ConditionalBatchNorm2d) else layer(x)
-    return x

@@ -8,19 +8,13 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from zerosum.networks.body import run
 from zerosum.networks.critics import Critic
 from zerosum.networks.dropout import Maxout
 from zerosum.networks.labels import CriticLabels, GeneratorLabels, append, appended
 from zerosum.networks.layers import Layers
 from zerosum.networks.minibatch import Minibatch
-from zerosum.networks.norms import (
-    ConditionalBatchNorm2d,
-    CriticNorm,
-    GeneratorNorm,
-    check_labels,
-    critic_norm,
-    run,
-)
+from zerosum.networks.norms import ConditionalBatchNorm2d, CriticNorm, GeneratorNorm, check_labels, critic_norm
 from zerosum.networks.sizes import check_values
 
 PIECES = 5  # of a maxout unit
@@ -100,6 +94,8 @@ class PointsCritic:
 
 
 class _Generator(nn.Module):
+    recompute = False
+
     def __init__(self, spec: PointsGenerator) -> None:
         super().__init__()
         hidden, end = (_layers(spec.initial, last) for last in (False, True))
@@ -113,7 +109,7 @@ class _Generator(nn.Module):
         self.body = nn.Sequential(*layers, end.linear(features, spec.dims))
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        return run(self.body, append(latents, labels, self.appended), labels)
+        return run(self.body, append(latents, labels, self.appended), labels, recompute=self.recompute)
 
 
 def _norm(spec: PointsGenerator) -> list[nn.Module]:

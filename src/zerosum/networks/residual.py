@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum.game.critic import Output, full
+from zerosum.networks.body import run
 from zerosum.networks.convolution import Conv2d
 from zerosum.networks.labels import needed
 from zerosum.networks.precision import full_precision
@@ -89,6 +90,8 @@ class Block(nn.Module):
 
 
 class _Generator(nn.Module):
+    recompute = False
+
     def __init__(self, spec: ResidualGenerator) -> None:
         super().__init__()
         count, base_width, base_height = stages(spec.image_width, spec.image_height)
@@ -106,11 +109,13 @@ class _Generator(nn.Module):
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.label is not None:
             latents = torch.cat([latents, self.label(needed(labels))], dim=1)
-        pictures = self.body(self.first(latents).unflatten(1, self.shape))
+        pictures = run(self.body, self.first(latents).unflatten(1, self.shape), recompute=self.recompute)
         return pictures if self.training else pictures.clamp(-1, 1)
 
 
 class _Critic(nn.Module):
+    recompute = False
+
     def __init__(self, spec: ResidualCritic) -> None:
         super().__init__()
         count, base_width, base_height = stages(spec.image_width, spec.image_height)
@@ -127,7 +132,8 @@ class _Critic(nn.Module):
         self.label = _embedding(spec.classes, widths[-1]) if spec.classes else None
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:
-        features = F.leaky_relu(self.features(self.body(x).flatten(1)), LEAK)
+        features = run(self.body, x, recompute=self.recompute)
+        features = F.leaky_relu(self.features(features.flatten(1)), LEAK)
         with full_precision(x):
             features = full(features)
             scores = self.last(features).squeeze(1)

@@ -17,11 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zerosum.networks.body import run
 from zerosum.networks.critics import Critic
 from zerosum.networks.labels import CriticLabels, GeneratorLabels, append, appended
 from zerosum.networks.layers import Layers
 from zerosum.networks.minibatch import Minibatch
-from zerosum.networks.norms import CriticNorm, GeneratorNorm, check_labels, critic_norm, generator_norm, run
+from zerosum.networks.norms import CriticNorm, GeneratorNorm, check_labels, critic_norm, generator_norm
 from zerosum.networks.sizes import Stages, check, stages
 
 _block = functools.partial(nn.init.xavier_uniform_, gain=math.sqrt(2))
@@ -122,6 +123,8 @@ class ResNetCritic:
 class UpBlock(nn.Module):
     """x -> conv3(relu(norm(conv3(up(relu(norm(x))))))) + up(conv1(x)), doubling each side."""
 
+    takes_labels = True
+
     def __init__(self, channels_in: int, channels_out: int, spec: ResNetGenerator) -> None:
         super().__init__()
         make = Layers(_block)
@@ -168,6 +171,8 @@ class DownBlock(nn.Module):
 
 
 class _Generator(nn.Module):
+    recompute = False
+
     def __init__(self, spec: ResNetGenerator) -> None:
         super().__init__()
         count, base_width, base_height = _stages(spec.image_width, spec.image_height)
@@ -182,9 +187,7 @@ class _Generator(nn.Module):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.first(append(latents, labels, self.appended)).unflatten(1, self.shape)
-        for block in self.blocks:
-            x = block(x, labels)
-        return torch.tanh(self.end(x))
+        return torch.tanh(run([*self.blocks, self.end], x, labels, recompute=self.recompute))
 
 
 class _Pool(nn.Module):

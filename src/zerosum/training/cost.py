@@ -44,7 +44,7 @@ class Counter(TorchDispatchMode):
 def cost(recipe: Recipe, pictures: Pictures) -> Cost:
     """Of a later round: convolutions and matrix products, forward and backward, of every turn.
 
-    ``pictures`` are any of the recipe's size.
+    What a recipe with ``checkpoint`` computes again is counted too. ``pictures`` are any of the recipe's size.
     """
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -46,6 +46,8 @@ def refusal(name: Name, recipe: Recipe, device: str) -> str | None:
         return f"a CUDA graph needs an NVIDIA GPU, and this run is on {device}"
     if name != "eager" and not is_known(recipe):
         return "a turn of one's own may do anything with the clock"
+    if name == "compile" and recipe.checkpoint:
+        return "torch's compiler does not follow what is computed again in a backward pass (checkpoint=true)"
     moving = [spec.optimizer.momentum for spec in recipe.players.values() if isinstance(spec.optimizer, SGD)]
     if name == "graph" and any(isinstance(momentum, Ramp) for momentum in moving):
         return "its momentum changes, which torch's optimizer takes as a constant"

@@ -47,11 +47,17 @@ def advice(recipe: Recipe, pictures: Pictures, choices: Choices) -> str:
     parts = parts_that_fit(recipe, pictures, choices)
     where = f"The memory of {choices.device} is not enough for a batch of {recipe.batch} in {recipe.accumulate} parts"
     if parts is None or parts == recipe.accumulate:
-        return f"{where}; smaller parts do not fit either: take a smaller width or resolution."
+        return f"{where}; smaller parts do not fit either: {less(recipe)}."
     return (
         f"{where}; batch {recipe.batch // parts} x {parts} fits: --set accumulate={parts}, or --batch auto. "
         "What was saved stands."
     )
+
+
+def less(recipe: Recipe) -> str:
+    """What to do where not even the smallest part fits."""
+    again = "" if recipe.checkpoint else ", or --set checkpoint=true"
+    return f"take a smaller width or resolution{again}"
 
 
 def _plays(recipe: Recipe, pictures: Pictures, choices: Choices) -> bool:

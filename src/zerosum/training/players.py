@@ -31,7 +31,15 @@ def build(
             channels_last(net)
         momentum = spec.optimizer.momentum if isinstance(spec.optimizer, SGD) else None
         moved = optimizer(spec.optimizer, net.parameters(), captured=captured)
-        players[name] = Player(net, moved, spec.optimizer.rate, momentum, spec.clip, recipe.precision == "bf16")
+        players[name] = Player(
+            net,
+            moved,
+            spec.optimizer.rate,
+            momentum,
+            spec.clip,
+            bfloat16=recipe.precision == "bf16",
+            checkpoint=recipe.checkpoint,
+        )
     return players
 
 
