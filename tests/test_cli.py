@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zerosum.cli import main, parse_settings, parse_time
+from zerosum.cli import main
 from zerosum.errors import UserError
+from zerosum.options.texts import parse_settings, parse_time
 from zerosum.recipe import describe
 from zerosum.recipes import CATALOGUE, dcgan
 
