@@ -71,15 +71,18 @@ def correctness(device: str) -> Iterator[tuple[str, Callable[[], Line]]]:
                 one.play_round(Budget(recipe.images))
             return {name: float(total) for name, total in one.sums.items()}
 
-    def compared(name: str, engine: Name) -> Line:
-        recipe = small(name)
+    def compared(name: str, engine: Name, checkpoint: bool) -> Line:
+        recipe = dataclasses.replace(small(name), checkpoint=checkpoint)
         first, second = stats(recipe, "eager"), stats(recipe, engine)
         return {"difference": max(abs(first[key] - second[key]) / (1e-3 + abs(first[key])) for key in first)}
 
     for name in CATALOGUE:
         for engine in ENGINES[1:]:
             if refusal(engine, small(name), device) is None:
-                yield f"{name}, {engine}", functools.partial(compared, name, engine)
+                yield f"{name}, {engine}", functools.partial(compared, name, engine, False)
+            again = dataclasses.replace(small(name), checkpoint=True)
+            if engine == "graph" and refusal(engine, again, device) is None:
+                yield f"{name}, {engine}, checkpoint", functools.partial(compared, name, engine, True)
 
 
 def timed(recipe: Recipe, device: str, engine: Name) -> Line:
@@ -167,7 +170,8 @@ def plain(device: str) -> Iterator[tuple[str, Callable[[], Line]]]:
         return {"images_per_second": round(128 * ROUNDS / (time.perf_counter() - began), 1)}
 
     yield "plain loop", loop
-    for precision in PRECISIONS:
+    tf32: tuple[Precision, ...] = () if device == "cpu" else ("tf32",)
+    for precision in (*PRECISIONS, *tf32):
         recipe = dataclasses.replace(dcgan((64, 64), bias=False, latent="normal", batch=128), precision=precision)
         for engine in ENGINES:
             if refusal(engine, recipe, device) is None:

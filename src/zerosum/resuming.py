@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -18,7 +19,7 @@ from zerosum.data.pictures import Pictures
 from zerosum.data.streamed import Streamed
 from zerosum.errors import UserError
 from zerosum.plan import Plan
-from zerosum.recipe import JSON, describe
+from zerosum.recipe import JSON, Recipe, describe
 from zerosum.run import Run, next_run, runs_in
 from zerosum.training import checkpoint
 
@@ -72,13 +73,20 @@ def differences(old: Any, new: Any, at: str = "") -> list[str]:
     return [] if old == new else [f"{at}: {old} -> {new}"]
 
 
+def comparable(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """A resolved recipe for comparing: without ``checkpoint``, which changes no number; new fields at their defaults."""
+    fields = {field.name: field.default for field in dataclasses.fields(Recipe)}
+    defaults = {name: describe(value) for name, value in fields.items() if value is not dataclasses.MISSING}
+    return {name: value for name, value in (defaults | dict(resolved)).items() if name != "checkpoint"}
+
+
 def numbered(content: Mapping[str, Any]) -> Run:
     """The newest unfinished run under runs/ that is the same as this one, or the next number."""
     folder = Path("runs")
     for run in runs_in(folder):
         with contextlib.suppress(UserError):
             old = run.read()
-            same = not any(differences(old[key], content[key]) for key in ("resolved", "seed"))
+            same = comparable(old["resolved"]) == comparable(content["resolved"]) and old["seed"] == content["seed"]
             same = same and old["data"]["identity"] == content["data"]["identity"]
             if same and old["budget"]["seconds"] == content["budget"]["seconds"] and run.finished_at() is None:
                 return run
@@ -109,7 +117,7 @@ def agree(run: Run, plan: Plan, new: Mapping[str, Any], say: Callable[[str], Non
         UserError: any other difference, by name.
     """
     old = run.read()
-    found = differences({**old["resolved"], "images": 0}, {**new["resolved"], "images": 0})
+    found = differences({**comparable(old["resolved"]), "images": 0}, {**comparable(new["resolved"]), "images": 0})
     found += differences(old["seed"], new["seed"], "seed")
     if old["data"]["identity"] != new["data"]["identity"]:
         then, now = (f"{data['pictures']:,} pictures of {data['name']}" for data in (old["data"], new["data"]))
