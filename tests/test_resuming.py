@@ -189,14 +189,15 @@ def test_any_other_difference_is_refused_by_name(plain_data: Path, labelled_data
 
 def test_what_changes_no_number_or_is_new_since_is_no_difference(plain_data: Path, tmp_path: Path) -> None:
     """A run that an older version began has fewer fields; ``checkpoint`` may be switched on for lack of memory."""
-    run = train(plain_data, out=tmp_path / "run", images=320)
+    run = Run(tmp_path / "run")
+    interrupted(plain_data, 320, out=run.folder)
     content = run.read()
     del content["resolved"]["precision"], content["resolved"]["accumulate"]
     run.write(content)
     train(plain_data, out=run.folder, settings={**SMALL, "checkpoint": "true"})
     assert same(run, train(plain_data, out=tmp_path / "other"))
     with pytest.raises(UserError, match="precision: fp32 -> bf16"):
-        train(plain_data, out=run.folder, settings={**SMALL, "precision": "bf16"}, images=960)
+        train(plain_data, out=run.folder, settings={**SMALL, "precision": "bf16"})
 
 
 def test_the_budget_stands_where_none_is_named(plain_data: Path, tmp_path: Path) -> None:
