@@ -6,11 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from zerosum import files
+from zerosum.amending import AMENDMENTS, amend, amended, from_json, roll_back
 from zerosum.data.cache import cache_folder
 from zerosum.data.fit import Fit
 from zerosum.data.pictures import Pictures
@@ -18,11 +19,8 @@ from zerosum.data.prepare import Broken
 from zerosum.data.survey import remember
 from zerosum.data.telling import Progress, Say, silent
 from zerosum.errors import Stopped, UserError
-from zerosum.generate import load
 from zerosum.interrupt import Interrupt, Interrupted
-from zerosum.metrics.judge import Judge
-from zerosum.metrics.samples import of_generator
-from zerosum.metrics.value import Value
+from zerosum.judging import judge
 from zerosum.plan import Plan, Request, make_plan
 from zerosum.recipe import Recipe, RecipeFunction
 from zerosum.resuming import agree, contents, numbered, usable
@@ -32,9 +30,10 @@ from zerosum.tracking import Tracker
 from zerosum.training import checkpoint, saving
 from zerosum.training.engine import Asked
 from zerosum.training.fitting import advice, is_out_of_memory
-from zerosum.training.trainer import Budget, Choices, Trainer, Watcher
+from zerosum.training.trainer import Budget, Choices, NotFinite, Trainer, Watcher
 from zerosum.training.trainer import train as train_rounds
 from zerosum.training.trial import choose
+from zerosum.watching import Watch
 
 JUDGE_SHARE, JUDGE_MOST = 0.25, 45.0  # of a time budget, kept back for the judgement
 MEASURE_SHARE = 0.4  # of what is kept back: measuring, after the classifier has been trained
@@ -46,6 +45,8 @@ def train(
     *,
     out: str | Path | None = None,
     fork: str | Path | None = None,
+    amendments: Literal["keep", "drop"] = "keep",
+    act: bool = False,
     images: int | None = None,
     seconds: float | None = None,
     resolution: str | None = None,
@@ -69,6 +70,8 @@ def train(
         recipe: a name, a function that returns a recipe, or a recipe.
         out: the run's folder; without it the newest unfinished run of the same kind under ``runs/``, or a new one.
         fork: copy the state of ``out`` to this folder and go on there with these settings.
+        amendments: whether a fork keeps what was changed while the run was trained.
+        act: change the run by every verdict's remedy, and not only after values that are not finite or a divergence.
         images: budget in real pictures seen by the critic.
         seconds: a time instead; the speed of the first rounds turns it into a budget in images.
         resolution: ``64`` or ``WIDTHxHEIGHT``.
@@ -94,6 +97,8 @@ def train(
         ),
         out=out,
         fork=fork,
+        amendments=amendments,
+        act=act,
         say=say,
         looked=looked,
         prepared=prepared,
@@ -106,6 +111,8 @@ def start(
     *,
     out: str | Path | None = None,
     fork: str | Path | None = None,
+    amendments: Literal["keep", "drop"] = "keep",
+    act: bool = False,
     say: Say = silent,
     looked: Progress = silent,
     prepared: Progress = silent,
@@ -126,12 +133,12 @@ def start(
                 say(note)
             content = contents(plan, pictures)
             if fork is not None:
-                run = copy(run, Run(Path(fork)), plan, content)
+                run = copy(run, Run(Path(fork)), plan, content, keep=amendments == "keep")
             elif out is None:
                 run = numbered(content)
             with files.locked(usable(run).folder):
                 deadline = None if plan.seconds is None else started + plan.seconds
-                _Session(plan, pictures, run, content, deadline, interrupt, say, watchers).go()
+                _Session(plan, pictures, run, content, deadline, interrupt, act, say, watchers).go()
         except Interrupted:
             say("Stopped at once: what was saved before stands, and the same command goes on from there.")
     return run
@@ -147,6 +154,7 @@ class _Session:
     content: dict[str, Any]
     deadline: float | None
     interrupt: Interrupt
+    act: bool
     say: Say
     watchers: Sequence[Watcher]
 
@@ -174,25 +182,42 @@ class _Session:
         raise Stopped(advice(self.plan.recipe, self.pictures, choices))  # what it held is free by now
 
     def _train(self, choices: Choices) -> None:
-        trainer = Trainer(self.plan.recipe, self.pictures, self.run, self.plan.seed, choices)
-        torch.set_num_threads(trainer.choices.threads)
-        self._restore(trainer)
-        with self.interrupt.saves():
-            outcome = train_rounds(
-                trainer,
-                self._budget(),
-                deadline=self._training_deadline(),
-                stop=lambda: self.interrupt.asked,
-                fixed=self._fix,
-                watchers=(Tracker(self.run, self.pictures, self.content["choices"]["device"]), *self.watchers),
-            )
-        if self.interrupt.asked or not outcome.done:
+        trainer, done = self._played(choices)
+        while trainer is None:  # something was changed, and it goes on from there
+            trainer, done = self._played(choices)
+        if self.interrupt.asked or not done:
             why = "as asked" if self.interrupt.asked else "the time is up"
             self.say(f"Stopped at {trainer.images:,} images, {why}; saved. The same command goes on from here.")
             self.run.event("stopped", trainer.images, why=why)
             if self.interrupt.asked:
                 return
-        self._finish(trainer, outcome.done)
+        self._finish(trainer, done)
+
+    def _played(self, choices: Choices) -> tuple[Trainer | None, bool]:
+        """Train from the newest state; the trainer at its end, or None where something was changed on the way."""
+        trainer = self._restored(choices)
+        watch = Watch(trainer, self.run, self.say, self.content, self.act)
+        watchers = (Tracker(self.run, self.pictures, self.content["choices"]["device"]), watch, *self.watchers)
+        try:
+            with self.interrupt.saves():
+                outcome = train_rounds(
+                    trainer,
+                    self._budget(),
+                    deadline=self._training_deadline(),
+                    stop=lambda: self.interrupt.asked or watch.wants is not None,
+                    fixed=self._fix,
+                    watchers=watchers,
+                )
+        except NotFinite as error:
+            roll_back(self.run, trainer, "not finite", trainer.images, str(error), self.say)
+            return None, False
+        if self.interrupt.asked or watch.wants is None or outcome.done:
+            return trainer, outcome.done
+        if watch.wants.level == "act":
+            roll_back(self.run, trainer, watch.wants.name, watch.wants.since, watch.wants.says, self.say)
+        else:
+            amend(self.run, trainer, watch.wants.name, self.say)
+        return None, False
 
     def _note_skipped(self) -> None:
         """The pictures that could not be read: how many, and a list in the run's folder."""
@@ -216,20 +241,27 @@ class _Session:
         self.run.write(self.content)
         return new
 
-    def _restore(self, trainer: Trainer) -> None:
+    def _restored(self, choices: Choices) -> Trainer:
+        """A trainer at the newest state, with what was amended until then, or at the start."""
         state, skipped = self.run.newest_state()
         for sentence in skipped:
             self.say(sentence)
+        header = dict[str, object]() if state is None else state.header
+        recipe = amended(self.plan.recipe, from_json(header.get(AMENDMENTS)))
+        trainer = Trainer(recipe, self.pictures, self.run, self.plan.seed, choices)
+        torch.set_num_threads(choices.threads)
         if state is None:
             self.run.rewind(-1)
-            self.run.event("started", 0, recipe=self.plan.recipe.name, choices=asdict(trainer.choices))
-            return
+            self.run.event("started", 0, recipe=self.plan.recipe.name, choices=asdict(choices))
+            return trainer
+        trainer.notes = {name: header[name] for name in (AMENDMENTS,) if name in header}
         trainer.memory = checkpoint.restore(state.tensors, trainer.players, trainer.average, trainer.memory)
-        trainer.images, trainer.rounds = int(str(state.header["images"])), int(str(state.header["rounds"]))
-        trainer.seconds = float(str(state.header["seconds"]))
+        trainer.images, trainer.rounds = int(str(header["images"])), int(str(header["rounds"]))
+        trainer.seconds = float(str(header["seconds"]))
         self.run.rewind(trainer.images)
         self.run.event("resumed", trainer.images)
         self.say(f"Going on with {self.run.folder} at {trainer.images:,} images.")
+        return trainer
 
     def _budget(self) -> Budget | None:
         budget = self.content["budget"]
@@ -272,33 +304,3 @@ class _Session:
             values = {line["images"]: line["value"] for line in self.run.tracked() if line.get("weights") == "ema"}
             last = f", that of the newest is {values[trainer.images]}" if trainer.images in values else ""
             self.say(f"Best:    {self.run.snapshot_file(best)}  (its {TRACKED} is {values[best]}{last})")
-
-
-def judge(
-    run: Run,
-    pictures: Pictures,
-    *,
-    deadline: float | None = None,
-    device: torch.device | str = "cpu",
-    say: Say = silent,
-) -> list[Value]:
-    """Judge a run's newest snapshot against its held-out pictures and say the result as a table.
-
-    A classifier that could not be trained by ``deadline`` (of ``time.monotonic``) is left out.
-    """
-    examiner = Judge(pictures, cache_folder(), deadline, say)
-    if len(pictures.classes) > 1 and examiner.own is None:
-        say("There is no time left to train the judge's classifier: pixels alone are compared.")
-    values = list(examiner.measure(of_generator(load(run, device=str(device)), run.folder.name, "ema")))
-    if examiner.own is not None and examiner.own.accuracy is not None:
-        say(f"Judged by a classifier that names {examiner.own.accuracy:.1%} of the held-out pictures rightly:")
-    say(f"{'':26}{'samples':>9}{'real':>9}")
-    for value in values:
-        if not value.metric.startswith("share."):
-            name = f"{value.metric} ({value.detector.partition('-')[0]})"
-            say(f"{name:26}{value.value:9.3f}{value.baseline:9.3f}")
-    shares = [value.value for value in values if value.metric.startswith("share.")]
-    if shares:
-        named = zip(pictures.classes, shares, strict=True)
-        say("by class: " + "  ".join(f"{name} {share:.1%}" for name, share in named))
-    return values

@@ -59,6 +59,7 @@ class Plan:
         dials: arguments of the recipe function, as JSON values.
         fields: dotted settings, as given.
         images: the budget that was asked for, None where the recipe's own stands or time was given.
+        asked: the user's own words, for whoever repeats them.
     """
 
     source: Source
@@ -75,6 +76,7 @@ class Plan:
     device_named: bool
     engine: Asked
     reasons: tuple[Reason, ...]
+    asked: dict[str, JSON]
 
     def pictures(self, progress: Progress) -> Pictures:
         """Prepare the data at the recipe's size."""
@@ -168,6 +170,7 @@ def make_plan(request: Request, say: Say = print, looked: Progress = silent) -> 
         device_named=request.device != "auto",
         engine=request.engine,
         reasons=tuple(reasons),
+        asked={"data": request.data, "resolution": request.resolution, "settings": dict(request.settings or {})},
     )
 
 

@@ -15,6 +15,7 @@ import PIL
 import torch
 
 from zerosum import __version__, files
+from zerosum.amending import AMENDMENTS, from_json, to_json
 from zerosum.data.pictures import Pictures
 from zerosum.data.streamed import Streamed
 from zerosum.errors import UserError
@@ -23,7 +24,7 @@ from zerosum.recipe import JSON, Recipe, describe
 from zerosum.run import Run, next_run, runs_in
 from zerosum.training import checkpoint
 
-LOGS = ("stats.jsonl", "metrics.jsonl", "events.jsonl")
+LOGS = ("stats.jsonl", "metrics.jsonl", "events.jsonl", "signals.jsonl")
 
 
 def contents(plan: Plan, pictures: Pictures) -> dict[str, Any]:
@@ -42,6 +43,7 @@ def contents(plan: Plan, pictures: Pictures) -> dict[str, Any]:
         },
         "budget": {"images": None if plan.seconds else plan.recipe.images, "since": 0, "seconds": plan.seconds},
         "choices": asdict(plan.choices),
+        "asked": plan.asked,
         "versions": versions(),
     }
 
@@ -74,7 +76,7 @@ def differences(old: Any, new: Any, at: str = "") -> list[str]:
 
 
 def comparable(resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """A resolved recipe for comparing: without ``checkpoint``, which changes no number; new fields at their defaults."""
+    """A resolved recipe to compare: without ``checkpoint``, which changes no number; defaults where fields are new."""
     fields = {field.name: field.default for field in dataclasses.fields(Recipe)}
     defaults = {name: describe(value) for name, value in fields.items() if value is not dataclasses.MISSING}
     return {name: value for name, value in (defaults | dict(resolved)).items() if name != "checkpoint"}
@@ -155,7 +157,16 @@ def agree(run: Run, plan: Plan, new: Mapping[str, Any], say: Callable[[str], Non
     return old
 
 
-def fork(old: Run, new: Run, plan: Plan, content: dict[str, Any]) -> Run:
+def inherited(header: Mapping[str, Any], plan: Plan, *, keep: bool) -> dict[str, Any]:
+    """A state's header for a fork: without amendments, or with those that the fork's own settings do not contradict."""
+    found = []
+    for one in from_json(header.get(AMENDMENTS)) if keep else ():
+        left = {path: text for path, text in one.settings.items() if path not in plan.fields}
+        found += [one._replace(settings=left)] if left else []
+    return {**{name: value for name, value in header.items() if name != AMENDMENTS}, AMENDMENTS: to_json(found)}
+
+
+def fork(old: Run, new: Run, plan: Plan, content: dict[str, Any], *, keep: bool = True) -> Run:
     """Copy a run's newest state and logs to a new folder, which then goes on with the new settings.
 
     The same command again goes on with the copy. The description is written first, so a copy that was cut short is
@@ -188,5 +199,5 @@ def fork(old: Run, new: Run, plan: Plan, content: dict[str, Any]) -> Run:
                 if int(str(line.get("images", 0))) <= images and line.get("event") != "finished":
                     files.append_line(new.folder / log, line)
         new.event("forked", images, source=source)
-        new.save_state(images, state.tensors, state.header)
+        new.save_state(images, state.tensors, inherited(state.header, plan, keep=keep))
     return new

@@ -1,7 +1,7 @@
 """The run folder: what is written where. Everything that reads a run goes through here.
 
 recipe.json                 what is trained, on what, from which seed, with which choices
-stats.jsonl  metrics.jsonl  events.jsonl
+stats.jsonl  metrics.jsonl  events.jsonl  signals.jsonl
 samples/real.png  samples/<images>.png
 snapshots/<images>.safetensors       models to use
 state/<images>/state.safetensors     where to go on; the last two
@@ -51,6 +51,10 @@ class Run:
     @property
     def events(self) -> Path:
         return self.folder / "events.jsonl"
+
+    @property
+    def signals(self) -> Path:
+        return self.folder / "signals.jsonl"
 
     def exists(self) -> bool:
         """Whether this is a run of zerosum (a folder of another program is not)."""
@@ -145,7 +149,7 @@ class Run:
     def rewind(self, images: int) -> None:
         """Forget what was logged beyond a state: lines, states and files of later images."""
         with self._metrics_held():
-            for log in (self.stats, self.metrics, self.events):
+            for log in (self.stats, self.metrics, self.events, self.signals):
                 files.keep_lines(log, lambda line: isinstance(line.get("images"), int) and line["images"] <= images)
         later = [path for path in self.states() if int(path.parent.name) > images]
         for path in later:

@@ -42,6 +42,7 @@ def write_grids(trainer: Trainer, *, real: bool = False) -> str:
 def write_state(trainer: Trainer) -> None:
     """Write the resume state of this moment."""
     header = {"images": trainer.images, "rounds": trainer.rounds, "seconds": round(trainer.seconds, 3)}
+    header |= trainer.notes
     tensors = checkpoint.gather(trainer.players, trainer.average, trainer.memory)
     trainer.run.save_state(trainer.images, tensors, header)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -73,6 +73,10 @@ class Moment(NamedTuple):
     since: int = 0  # images at the moment before
 
 
+class NotFinite(Stopped):
+    """A loss or gradient was not finite."""
+
+
 Watcher = Callable[[Moment], None]
 
 
@@ -89,6 +93,7 @@ class Trainer:
     images: int = 0
     seconds: float = 0.0
     memory: Memory = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)  # that a state's header carries along
 
     def __post_init__(self) -> None:
         self.device = torch.device(self.choices.device)
@@ -193,12 +198,20 @@ class Trainer:
         self.counts.clear()
         if values[-1] < 1:
             self.run.event("not finite", self.images)
-            raise Stopped(
+            raise NotFinite(
                 f"A loss or gradient was not finite in the {since:,} images before "
-                f"{self.images:,}: training stopped, and nothing since the last saved state was kept. "
-                "Lower the learning rate (--set rate=...) or try another recipe."
+                f"{self.images:,} ({self._broken()}): training stopped, and nothing since the last saved state was "
+                "kept. Lower the learning rate (--set rate=...) or try another recipe."
             )
         return line
+
+    def _broken(self) -> str:
+        """Where the newest gradients are not finite first; the weights still are, for nobody steps any more."""
+        for role, player in self.players.items():
+            for name, parameter in player.net.named_parameters():
+                if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
+                    return f"first in the gradient of the {role}'s {name}"
+        return "in a loss"
 
 
 class Outcome(NamedTuple):

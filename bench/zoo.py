@@ -1,0 +1,256 @@
+"""The zoo: trainings that are made to fail in known ways, and healthy ones. Are they told apart, and named?
+
+    python bench/zoo.py run -o FOLDER --data digits mnist --seeds 0 1 2 3 4      each run at most a minute of one core
+    python bench/zoo.py table -o FOLDER                                        what was named, and false alarms
+
+Each run is stored as it ends, and one that is there already is left out: a command can be called again, and several
+processes may share a folder (--part 0/2, --part 1/2). ``table`` reads the stored checks through the rules as they are
+now. Prints, asserts nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import datetime
+import json
+import math
+import platform
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.stats import beta
+from torch import Tensor, nn
+
+from zerosum.data.pictures import Pictures
+from zerosum.diagnose.verdicts import Diagnosis, numbers
+from zerosum.errors import Stopped
+from zerosum.files import read_lines
+from zerosum.plan import Request, make_plan
+from zerosum.run import Run
+from zerosum.training.trainer import Budget, Trainer, train
+from zerosum.watching import Watch
+
+MOST_SECONDS = 58.0
+SETS = ("digits", "mnist", "fashion-mnist")
+
+
+class Case(NamedTuple):
+    """A training: a recipe with settings on (a part of) the data, and what must be said of it ("" for nothing).
+
+    ``names`` are the verdicts of which one must be said; with ``net`` the generator is ``Uneven``.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    recipe: str
+    settings: dict[str, str]
+    part: str = "all"
+    net: bool = False
+
+
+@dataclass(frozen=True)
+class Uneven:
+    """A generator as in ``networks.dcgan`` but with kernels of 3, which the stride does not divide."""
+
+    image_width: int
+    image_height: int
+    channels: int
+    latent: int
+    width: int = 16
+
+    def build(self) -> nn.Module:
+        return Grid(self)
+
+
+class Grid(nn.Module):
+    """``Uneven``'s network: ends in two transposed convolutions whose taps overlap unevenly."""
+
+    def __init__(self, spec: Uneven) -> None:
+        super().__init__()
+        self.start = (4 * spec.width, spec.image_height // 4, spec.image_width // 4)
+        self.first = nn.Linear(spec.latent, math.prod(self.start))
+        up = [nn.ConvTranspose2d(4 * spec.width, 2 * spec.width, 3, 2), nn.BatchNorm2d(2 * spec.width), nn.ReLU()]
+        self.body = nn.Sequential(nn.BatchNorm2d(self.start[0]), nn.ReLU(), *up)
+        self.last = nn.ConvTranspose2d(2 * spec.width, spec.channels, 3, 2)
+        nn.init.constant_(self.last.weight, 0.02)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = self.last(self.body(self.first(z).unflatten(1, self.start))[:, :, :-1, :-1])
+        return x[:, :, :-1, :-1].tanh()
+
+
+PLAIN = {"networks": "dcgan", "width": "16", "batch": "64"}
+SMALL = {"width": "16", "batch": "64"}
+CASES = (
+    Case("not finite", ("not finite",), "compose", {**PLAIN, "loss": "least_squares", "rate": "1e6"}),
+    Case("diverged", ("diverged",), "compose", {**PLAIN, "loss": "hinge", "rate": "0.3"}),
+    Case(
+        "vanished gradient",
+        ("vanished gradient",),
+        "compose",
+        {**PLAIN, "loss": "saturating", "critic_rate": "2e-3", "critic_turns": "4", "rate": "2e-5"},
+    ),
+    Case("generator stuck", ("generator stuck", "vanished gradient"), "compose", {**PLAIN, "rate": "1e-7"}),
+    Case("critic too weak", ("critic too weak",), "compose", {**PLAIN, "critic_rate": "1e-7"}),
+    Case("critic overfits", ("critic overfits", "copies"), "compose", {**PLAIN, "rate": "5e-4"}, "200"),
+    Case("copies", ("copies", "critic overfits"), "compose", {**PLAIN, "rate": "1e-3", "batch": "32"}, "100"),
+    Case("collapse", ("collapse", "hopping collapse"), "compose", {**PLAIN, "rate": "2e-2"}),
+    Case(
+        "hopping collapse",
+        ("hopping collapse", "collapse"),
+        "compose",
+        {**PLAIN, "rate": "5e-3", "critic_rate": "2e-4", "generator_turns": "2"},
+    ),
+    Case("drops modes", ("drops modes",), "compose", {**PLAIN, "latent_size": "1", "rate": "5e-4"}),
+    Case("checkerboard", ("checkerboard",), "compose", {**PLAIN, "rate": "5e-4"}, net=True),
+    Case("mirrored", ("augmentation leaks",), "compose", {**PLAIN, "mirror": "true", "rate": "5e-4"}),
+    Case("few pictures", ("few pictures",), "compose", {**PLAIN}, "64"),
+    Case("twins", ("twins",), "compose", {**PLAIN}, "twins"),
+    Case("blank pictures", ("blank pictures",), "compose", {**PLAIN}, "blank"),
+    Case("healthy dcgan", (), "dcgan", {**SMALL}),
+    Case("healthy wgan_gp", (), "wgan_gp", {**SMALL, "form": "dcgan"}),
+    Case("healthy sndcgan", (), "sndcgan", {**SMALL}),
+    Case("healthy lsgan", (), "compose", {**PLAIN, "loss": "least_squares"}),
+    Case("healthy dragan", (), "dragan", {**SMALL}),
+    Case("healthy relativistic", (), "compose", {**PLAIN, "loss": "rpgan", "penalties": "r1"}),
+    Case("healthy hinge", (), "compose", {**PLAIN, "loss": "hinge", "norm": "spectral"}),
+    Case("healthy modern", (), "modern", {"width": "8", "batch": "64"}),
+    Case("healthy augmented", (), "compose", {**PLAIN, "augment": "translation,cutout", "penalties": "r1"}),
+)
+
+
+def part_of(pictures: Pictures, part: str) -> Pictures:
+    """Some of the pictures, as a user might have them."""
+    train = pictures.train
+    if part.isdecimal():
+        count = int(part)
+        held = pictures.held_out[:count] if count >= 100 else pictures.held_out[:0]
+        return dataclasses.replace(pictures, train=train[:count], held_out=held)
+    if part == "twins":
+        return dataclasses.replace(pictures, train=np.repeat(train[:50], 30), held_out=pictures.held_out[:50])
+    if part == "blank":
+        rows = np.sort(np.concatenate([train, pictures.held_out]))
+        pixels = pictures.pixels[rows].copy()
+        pixels[::3] = 255
+        places = np.arange(len(rows))
+        train, held = places[places % 10 > 0], places[places % 10 == 0]
+        labels = None if pictures.labels is None else pictures.labels[rows]
+        return dataclasses.replace(pictures, pixels=pixels, labels=labels, train=train, held_out=held)
+    return pictures
+
+
+def play(case: Case, data: str, seed: int, images: int, folder: Path) -> dict[str, object]:
+    """One training; its checks and events go to ``folder``."""
+    request = Request(data, case.recipe, images, settings=case.settings, device="cpu", seed=seed)
+    plan = make_plan(request, lambda said: None)
+    recipe = plan.recipe
+    if case.net:
+        net = Uneven(recipe.width, recipe.height, recipe.channels, recipe.latent.size)
+        changed = dataclasses.replace(recipe.players["generator"], net=net)
+        recipe = dataclasses.replace(recipe, players={**recipe.players, "generator": changed})
+    pictures = part_of(plan.pictures(lambda done, total: None), case.part)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        run = Run(Path(scratch))
+        trainer = Trainer(recipe, pictures, run, seed, plan.choices)
+        torch.set_num_threads(1)
+        watch = Watch(trainer, run)
+        with contextlib.suppress(Stopped):
+            train(trainer, Budget(images), deadline=began + MOST_SECONDS, watchers=(watch,))
+        for log in (run.signals, run.events):
+            if log.exists():
+                shutil.copy(log, folder / log.name)
+        shutil.copy(sorted(run.folder.glob("samples/0*.png"))[-1], folder / "samples.png")
+    return {"images": trainer.images, "rounds": trainer.rounds, "seconds": round(time.monotonic() - began, 1)}
+
+
+def run_all(given: argparse.Namespace) -> None:
+    mine, of = (int(number) for number in given.part.split("/"))
+    todo = [(seed, data, case) for seed in given.seeds for data in given.data for case in CASES]
+    for number, (seed, data, case) in enumerate(todo):
+        folder = given.out / f"{case.name} {data} {seed}".replace(" ", "-")
+        if number % of != mine or (folder / "run.json").exists() or (given.only and case.name not in given.only):
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        facts = play(case, data, seed, given.images, folder)
+        facts |= {"case": case.name, "data": data, "seed": seed}
+        (folder / "run.json").write_text(json.dumps(facts))
+        print(f"{case.name:22} {data:14} {seed}  {facts['seconds']} s  {', '.join(named(folder)) or '-'}", flush=True)
+
+
+def named(folder: Path) -> dict[str, str]:
+    """What the rules say of a stored run, warnings and worse, each with its level."""
+    diagnosis, said = Diagnosis(), dict[str, str]()
+    for line in read_lines(folder / "events.jsonl"):
+        if line.get("event") == "not finite":
+            said["not finite"] = "act"
+        if line.get("event") == "verdict" and line["images"] == 0:  # of the data, before the start
+            said[str(line["verdict"])] = str(line["level"])
+    for line in read_lines(folder / "signals.jsonl"):
+        said |= {verdict.name: verdict.level for verdict in diagnosis.see(numbers(line)).verdicts}
+    return {name: level for name, level in said.items() if level != "note"}
+
+
+def table(given: argparse.Namespace) -> None:
+    print(f"{datetime.date.today()}, torch {torch.__version__}, {platform.machine()}, one core a run")
+    cases = {case.name: case for case in CASES}
+    found = [(json.loads(path.read_text()), named(path.parent)) for path in sorted(given.out.glob("*/run.json"))]
+    found = [(facts, said) for facts, said in found if facts["data"] in given.data and facts["seed"] in given.seeds]
+    print(
+        "\n| training | must be said | "
+        + " | ".join(given.data)
+        + " | also said |\n|---|---|"
+        + "---|" * (len(given.data) + 1)
+    )
+    right = wrong = failures = healthy = 0
+    for name, case in cases.items():
+        cells, also = list[str](), dict[str, int]()
+        for data in given.data:
+            runs = [said for facts, said in found if facts["case"] == name and facts["data"] == data]
+            good = sum(bool(set(said) & set(case.names)) if case.names else not said for said in runs)
+            cells.append(f"{good} of {len(runs)}")
+            if case.names:
+                failures, right = failures + len(runs), right + good
+            else:
+                healthy, wrong = healthy + len(runs), wrong + len(runs) - good
+            for said in runs:
+                for other in set(said) - set(case.names):
+                    also[other] = also.get(other, 0) + 1
+        others = ", ".join(f"{other} {count}" for other, count in sorted(also.items()))
+        print(f"| {name} | {' or '.join(case.names) or 'nothing'} | {' | '.join(cells)} | {others} |")
+    print(f"\nNamed: {right} of {failures} failures{interval(right, failures)}.")
+    print(f"False alarms: {wrong} of {healthy} healthy trainings{interval(wrong, healthy)}.")
+
+
+def interval(count: int, of: int) -> str:
+    """The 95 % interval of Clopper and Pearson."""
+    if not of:
+        return ""
+    low = beta.ppf(0.025, count, of - count + 1) if count else 0.0
+    high = beta.ppf(0.975, count + 1, of - count) if count < of else 1.0
+    return f" ({count / of:.1%}; 95 % interval {low:.1%} to {high:.1%})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("run", "table"))
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--data", nargs="+", default=["digits", "mnist"], choices=SETS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--images", type=int, default=80_000)
+    parser.add_argument("--only", nargs="+", default=[])
+    parser.add_argument("--part", default="0/1")
+    given = parser.parse_args()
+    run_all(given) if given.command == "run" else table(given)
+
+
+if __name__ == "__main__":
+    main()

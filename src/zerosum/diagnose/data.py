@@ -1,0 +1,36 @@
+"""What is wrong with pictures before a training has begun."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zerosum.data.pictures import Pictures
+from zerosum.diagnose.verdicts import Verdict
+
+LOOKED_AT, BYTES = 5_000, 64 << 20
+FEW, TWINS, BLANK = 200, 0.05, 0.02
+LEVEL = 4.0  # grey levels: pictures that vary less are blank
+
+
+def of_pictures(pictures: Pictures) -> list[Verdict]:
+    """Verdicts on the training pictures, from a spread of at most 5,000."""
+    count = max(100, min(LOOKED_AT, BYTES // max(1, int(np.prod(pictures.pixels.shape[1:])))))
+    pixels = pictures.take("train", pictures.some(count))[0]
+    rows = np.ascontiguousarray(pixels).reshape(len(pixels), -1)
+    kinds = len({row.tobytes() for row in rows})
+    twins, blank = 1 - kinds / len(rows), float((rows.std(axis=1) < LEVEL).mean())
+    found = []
+    if len(pictures.train) < FEW:
+        says = f"There are {len(pictures.train)} pictures to train on: the critic will soon know them by heart."
+        found.append(_verdict("few pictures", says, {"pictures": float(len(pictures.train))}))
+    if twins > TWINS:
+        says = f"{twins:.0%} of the pictures are copies of others among them, and will be drawn that much more often."
+        found.append(_verdict("twins", says, {"share": round(twins, 4), "looked at": float(len(rows))}))
+    if blank > BLANK:
+        says = f"{blank:.0%} of the pictures are of one colour: the generator will learn to make such."
+        found.append(_verdict("blank pictures", says, {"share": round(blank, 4), "looked at": float(len(rows))}))
+    return found
+
+
+def _verdict(name: str, says: str, evidence: dict[str, float]) -> Verdict:
+    return Verdict(name, "warn", says, evidence, confidence=1.0, images=0, since=0)

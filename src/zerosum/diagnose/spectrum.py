@@ -1,0 +1,52 @@
+"""The power spectrum of pictures, and the grid that strided layers leave in it (Odena et al. 2016; Durall et al. 2020).
+
+A transposed convolution whose kernel its stride does not divide repeats with the stride: power stands out at half the
+sampling rate (stride 2) and at a quarter (two such layers), against the frequencies beside it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+BINS = 24
+
+
+def power(pictures: Tensor) -> Tensor:
+    """Mean power of pictures (N, C, H, W) over all of them and their channels: (H, W), zero frequency first."""
+    centred = (pictures - pictures.mean(dim=(2, 3), keepdim=True)).float()
+    return torch.fft.fft2(centred, norm="ortho").abs().square().mean(dim=(0, 1))
+
+
+def radial(power: Tensor) -> list[float]:
+    """log10 of the mean power (H, W) in rings, from the lowest frequency to that of half the sampling rate."""
+    rows, columns = (torch.fft.fftfreq(size, device=power.device) for size in power.shape)
+    radius = (rows[:, None].square() + columns[None, :].square()).sqrt()
+    count = min(BINS, min(power.shape) // 2)
+    ring = (radius * 2 * count - 0.5).floor().clamp(0, count).long()
+    inside = (ring < count) & (radius > 0)
+    sums = torch.zeros(count, device=power.device).index_add_(0, ring[inside], power[inside])
+    sizes = torch.zeros(count, device=power.device).index_add_(0, ring[inside], torch.ones_like(power[inside]))
+    return [round(value, 4) for value in (sums / sizes.clamp_min(1)).clamp_min(1e-12).log10().tolist()]
+
+
+def checkerboard(fake: Tensor, real: Tensor) -> float:
+    """How much the strides' frequencies stand out in fakes, over the same in real pictures; powers (H, W).
+
+    1 where they do not; the largest over half and quarter of the sampling rate along either side.
+    """
+    return max((_peak(fake, d, n) / _peak(real, d, n) for d, n in _places(fake)), default=1.0)
+
+
+def _places(power: Tensor) -> list[tuple[int, int]]:
+    """(side, frequency) of the strides 2 and 4, where the side has them."""
+    sides = list(enumerate(power.shape))
+    return [(d, size // part) for d, size in sides for part in (2, 4) if size % part == 0 and size // part >= 4]
+
+
+def _peak(power: Tensor, dim: int, at: int) -> float:
+    """Power at a frequency along one side (any along the other), over the mean of those two steps beside it."""
+    line = power.mean(dim=1 - dim)
+    size = len(line)
+    beside = (line[(at - 2) % size] + line[(at + 2) % size]) / 2
+    return ((line[at] + 1e-9) / (beside + 1e-9)).item()

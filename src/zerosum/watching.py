@@ -1,0 +1,120 @@
+"""The diagnosis during training: checks at fixed image counts, into signals.jsonl; verdicts, into events.jsonl.
+
+It costs at most 2 % of the time: each check says, from what it took, when the next one is due; its line has that, so
+that a run that goes on is checked where it would have been. What a check says follows from images and files alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from zerosum import files
+from zerosum.data.telling import Say, silent
+from zerosum.diagnose.data import of_pictures
+from zerosum.diagnose.remedies import advice, settings
+from zerosum.diagnose.verdicts import Diagnosis, Verdict, numbers
+from zerosum.probing import Probe, write_nearest
+from zerosum.run import Run
+from zerosum.tail import Tail
+from zerosum.training.trainer import Moment, Trainer
+
+LEAST = 10  # rounds between two checks
+CHECKS = 60  # in a budget, at most
+SHARE = 0.018  # of the time
+OF_TIME = ("images", "seconds")
+
+
+@dataclass
+class Watch:
+    """A watcher of the trainer.
+
+    Attributes:
+        content: of recipe.json, from which remedies are made.
+        act: whether to want a change for every verdict that has one, and not only for those that act by themselves.
+        wants: the verdict for which the training is to be stopped and changed.
+    """
+
+    trainer: Trainer
+    run: Run
+    say: Say = silent
+    content: Mapping[str, Any] = field(default_factory=dict)
+    act: bool = False
+    wants: Verdict | None = None
+    diagnosis: Diagnosis = field(default_factory=Diagnosis)
+    probe: Probe | None = None
+    fresh: list[Mapping[str, float]] = field(default_factory=list)  # lines of stats since the last check
+
+    def __post_init__(self) -> None:
+        self.stats = Tail(self.run.stats)
+        for line in files.read_lines(self.run.signals):
+            self.diagnosis.see(numbers(line))
+        checks = self.diagnosis.checks
+        last = int(checks[-1]["images"]) if checks else -1
+        self.due = float(checks[-1].get("next", 0)) if checks else 0.0
+        self.fresh = [line for line in self._lines() if line["images"] > last]
+        if not checks and self.trainer.images == 0:
+            for verdict in of_pictures(self.trainer.pictures):
+                self._tell(verdict)
+            self._check(0, 0.0, 0.0)  # how it was before anything moved
+
+    def __call__(self, moment: Moment) -> None:
+        """Check if it is time; verdicts that are new or gone are said and written."""
+        self.fresh += self._lines()
+        done = moment.images >= moment.budget
+        if moment.budget >= 2**60 or (moment.images < self.due and not done):
+            return
+        rounds = LEAST * self.trainer.images / max(1, self.trainer.rounds)
+        self._check(moment.images, moment.images / moment.budget, max(rounds, moment.budget / CHECKS))
+        if self.probe is not None and done:
+            write_nearest(self.probe, self.run)
+
+    def _check(self, images: int, share: float, apart: float) -> None:
+        """One check, at a share of the budget; the next is due after ``apart`` images, or later if this took long."""
+        began = time.monotonic()
+        self.probe = self.probe or Probe(self.trainer)
+        check = self.probe.look() | self._means() | {"share": round(share, 5)}
+        seconds = time.monotonic() - began
+        first = len(self.diagnosis.checks) < 2  # which load what later ones have
+        rate = check.get("images_per_second")
+        paid = 0.0 if first or not isinstance(rate, float) else seconds / SHARE * rate
+        self.due = images + max(apart, paid)
+        files.append_line(self.run.signals, check | {"seconds": round(seconds, 4), "next": round(self.due)})
+        news = self.diagnosis.see(numbers(check))
+        for verdict in news.verdicts:
+            self._tell(verdict)
+        for name in news.recovered:
+            self.run.event("recovered", images, verdict=name)
+            self.say(f"{name}: no longer, since {images:,} images")
+
+    def _tell(self, verdict: Verdict) -> None:
+        remedy = advice(verdict.name, self.content, str(self.run.folder))
+        self.run.event(
+            "verdict",
+            verdict.images,
+            verdict=verdict.name,
+            level=verdict.level,
+            since=verdict.since,
+            confidence=round(verdict.confidence, 3),
+            evidence=dict(verdict.evidence),
+            says=verdict.says,
+            remedy=remedy,
+        )
+        self.say(f"{verdict.name}: {verdict.says} {remedy}".rstrip())
+        if verdict.level == "act" or (self.act and settings(verdict.name, self.content.get("resolved", {}))):
+            self.wants = self.wants or verdict
+
+    def _lines(self) -> list[Mapping[str, float]]:
+        found: list[Mapping[str, float]] = []
+        while records := self.stats.new().records:
+            found += [numbers(line) for line in records if "images" in line]
+        return found
+
+    def _means(self) -> dict[str, object]:
+        """Means of the stats since the last check."""
+        lines, self.fresh = self.fresh, list[Mapping[str, float]]()
+        names = {name for line in lines for name in line if name not in OF_TIME}
+        means = {name: [line[name] for line in lines if name in line] for name in sorted(names)}
+        return {name: float(f"{sum(values) / len(values):.6g}") for name, values in means.items()}

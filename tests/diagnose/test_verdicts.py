@@ -1,0 +1,165 @@
+"""When something is said: after a warm-up, at several checks in a row, and not beside what explains it."""
+
+from __future__ import annotations
+
+import pytest
+
+from zerosum.diagnose import remedies
+from zerosum.diagnose.rules import IN_A_ROW, RULES, WARM_UP, Rule
+from zerosum.diagnose.verdicts import Diagnosis, News, numbers
+
+HEALTHY = {
+    "separates": 0.75,
+    "accuracy_train": 0.7,
+    "accuracy_held": 0.65,
+    "accuracy_fake": 0.7,
+    "remembers": 0.55,
+    "r_v": 0.2,
+    "diversity_raw": 0.95,
+    "diversity_ema": 0.97,
+    "crowding_raw": 1.0,
+    "crowding_ema": 1.0,
+    "coverage_raw": 0.8,
+    "coverage_ema": 0.85,
+    "precision_ema": 0.9,
+    "nearest": 1.0,
+    "nearest_train": 1.2,
+    "copies": 0.0,
+    "checkerboard": 1.1,
+    "moved": 0.3,
+    "generator.gradient": 1.0,
+    "critic.gradient": 1.0,
+    "weights.critic": 10.0,
+    "weights.generator": 10.0,
+    "spread": 1.0,
+    "images_per_second": 1000.0,
+}
+FAILING = {
+    "diverged": {"coverage_raw": 0.0, "weights.generator": 200.0, "separates": 1.0},
+    "vanished gradient": {"separates": 1.0, "coverage_raw": 0.0, "moved": 0.0, "generator.gradient": 1e-6},
+    "generator stuck": {"separates": 1.0, "coverage_raw": 0.0, "moved": 0.0, "diversity_raw": 0.1},
+    "critic too weak": {"separates": 0.4, "coverage_raw": 0.0, "coverage_ema": 0.0, "precision_ema": 0.0},
+    "collapse": {"diversity_raw": 0.1, "diversity_ema": 0.1, "crowding_raw": 0.1, "coverage_raw": 0.02, "moved": 0.1},
+    "hopping collapse": {"diversity_raw": 0.1, "crowding_raw": 0.1, "coverage_raw": 0.02, "moved": 1.2},
+    "copies": {"nearest": 0.5, "copies": 0.4},
+    "critic overfits": {"remembers": 0.95, "accuracy_train": 0.95, "accuracy_held": 0.3, "r_v": 1.0},
+    "drops modes": {"precision_ema": 0.9, "coverage_ema": 0.2, "coverage_raw": 0.2},
+    "checkerboard": {"checkerboard": 4.0},
+    "augmentation leaks": {"leak_mirror": 0.8},
+}
+
+
+def history(checks: int, failing: dict[str, float] | None = None, after: int = 10) -> list[dict[str, float]]:
+    """Checks whose coverage rises, and which fail from one on."""
+    found = []
+    for number in range(checks):
+        own = {**HEALTHY, "images": 1000.0 * number, "share": number / checks, "coverage_ema": 0.5 + 0.01 * number}
+        found.append({**own, **(failing or {})} if number >= after else own)
+    return found
+
+
+def said(checks: list[dict[str, float]]) -> dict[str, int]:
+    diagnosis, found = Diagnosis(), {}
+    for check in checks:
+        found |= {verdict.name: verdict.images for verdict in diagnosis.see(check).verdicts if verdict.level != "note"}
+    return found
+
+
+def test_a_healthy_training_is_not_disturbed():
+    assert said(history(40)) == {}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_each_failure_is_named_and_nothing_else(name):
+    assert said(history(24, FAILING[name])) == {name: (10 + IN_A_ROW - 1) * 1000}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_a_moment_is_no_verdict(name):
+    checks = history(24)
+    for number in (11, 12, 16, 20, 21):
+        checks[number] |= FAILING[name]
+    assert said(checks) == {}
+
+
+def test_every_rule_is_tested_and_has_a_remedy():
+    names = {rule.name for rule in RULES}
+    assert names - {"flat", "slower"} == set(FAILING)
+    assert names <= set(remedies.REMEDIES)
+    for rule in RULES:
+        assert set(rule.explains) <= names
+
+
+def test_nothing_is_said_while_it_warms_up_and_confidence_grows():
+    rule = Rule("always", lambda now, past: {"x": 1.0}, "It is so.")
+    diagnosis = Diagnosis(rules=(rule,))
+    news = [diagnosis.see({"images": float(number)}) for number in range(WARM_UP + IN_A_ROW + 2)]
+    assert [bool(one.verdicts) for one in news] == [False] * (WARM_UP + IN_A_ROW - 1) + [True, False, False]
+    verdict = news[WARM_UP + IN_A_ROW - 1].verdicts[0]
+    assert (verdict.since, verdict.images, verdict.confidence) == (WARM_UP, WARM_UP + 2, 1 - 0.5**3)
+    assert diagnosis.standing["always"].confidence == 1 - 0.5**5
+
+
+def test_what_is_over_is_said_to_be_over():
+    checks = [*history(20, FAILING["copies"]), *history(26)[20:]]
+    diagnosis = Diagnosis()
+    news = [diagnosis.see(check) for check in checks]
+    gone = [number for number, one in enumerate(news) if one.recovered]
+    assert gone == [20 + IN_A_ROW - 1]
+    assert news[gone[0]] == News((), ("copies",))
+    assert not diagnosis.standing
+
+
+def test_it_is_a_function_of_the_checks():
+    """Read again from the log, whole or in two goes, it says the same."""
+    checks = history(30, FAILING["critic overfits"])
+    one, other = Diagnosis(), Diagnosis()
+    first = [one.see(check) for check in checks]
+    second = [other.see(check) for check in checks[:17]]
+    again = Diagnosis()
+    for check in checks[:17]:
+        again.see(check)
+    assert first == second + [again.see(check) for check in checks[17:]]
+
+
+def test_checks_with_little_in_them_raise_nothing():
+    diagnosis = Diagnosis()
+    for number in range(20):
+        assert diagnosis.see({"images": float(number)}) == News((), ())
+
+
+def test_numbers_of_a_line():
+    assert numbers({"images": 3, "a": 0.5, "b": None, "c": "x", "d": [1], "e": True}) == {"images": 3, "a": 0.5}
+
+
+RESOLVED = {
+    "players": {
+        "generator": {"optimizer": {"kind": "Adam", "rate": 1e-3}},
+        "critic": {"optimizer": {"kind": "Adam", "rate": {"kind": "Ramp", "start": 2e-3, "end": 2e-4, "begin": 0}}},
+    }
+}
+
+
+def test_remedies_are_settings_that_a_command_takes():
+    found = remedies.settings("diverged", RESOLVED)
+    assert found == {
+        "players.generator.optimizer.rate": "0.0005",
+        "players.critic.optimizer.rate.start": "0.001",
+        "players.critic.optimizer.rate.end": "0.0001",
+    }
+    content = {
+        "recipe": "dcgan",
+        "resolved": RESOLVED,
+        "asked": {"data": "my pictures; rm", "settings": {"width": "8"}},
+    }
+    command = remedies.advice("diverged", content, "runs/1")
+    assert "zerosum train 'my pictures; rm' --recipe dcgan --out runs/1 --fork runs/1-mended --set width=8" in command
+    assert "--set players.generator.optimizer.rate=0.0005" in command
+    assert "zerosum" not in remedies.advice("drops modes", content, "runs/1")
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"resolved": {}}, {"resolved": {"players": {"critic": {"optimizer": {"rate": "x"}}}}}]
+)
+def test_a_run_that_says_little_of_itself_gets_words(content):
+    assert remedies.advice("diverged", content, "run").startswith("Lower")

@@ -1,0 +1,159 @@
+"""The diagnosis in a training: it leaves no trace in it, goes on where it was, and a training that breaks is mended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import zerosum
+from zerosum import files
+from zerosum.errors import Stopped
+from zerosum.run import Run
+from zerosum.training.trainer import Budget, Trainer
+from zerosum.watching import Watch
+
+SMALL = {"width": "8", "batch": "16"}
+
+
+def train(data: Path, out: Path, **changes: Any) -> Run:
+    arguments: dict[str, Any] = {
+        "recipe": "modern",
+        "images": 1600,
+        "settings": SMALL,
+        "say": lambda said: None,
+    } | changes
+    return zerosum.train(data, out=out, **arguments)
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return files.read_tensors(run.states()[-1]).tensors
+
+
+@pytest.mark.parametrize("recipe", ["modern", "dcgan", "pacgan", "goodfellow2014"])
+def test_looking_changes_nothing(
+    labelled_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
+) -> None:
+    """Batch norm's statistics, dropout's numbers and the order of all streams are as without a check."""
+    settings = SMALL if recipe == "modern" else {"batch": "16"} | ({"width": "8"} if recipe != "goodfellow2014" else {})
+    looked = train(labelled_data, tmp_path / "one", recipe=recipe, settings=settings, images=640)
+    assert len(files.read_lines(looked.signals)) >= 2
+    monkeypatch.setattr(Watch, "__call__", lambda self, moment: None)
+    monkeypatch.setattr(Watch, "_check", lambda self, *given: None)
+    plain = train(labelled_data, tmp_path / "other", recipe=recipe, settings=settings, images=640)
+    assert not plain.signals.exists()
+    ours, theirs = weights(looked), weights(plain)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_check_is_a_whole_line(labelled_data: Path, tmp_path: Path) -> None:
+    run = train(labelled_data, tmp_path / "run")
+    first, *_, last = files.read_lines(run.signals)
+    assert first["images"] == 0
+    assert last["images"] == 1600
+    for name in (
+        "separates",
+        "r_t",
+        "coverage_raw",
+        "diversity_ema",
+        "weights.critic",
+        "sigma.generator",
+        "leak_augment",
+    ):
+        assert isinstance(last[name], float), name
+    assert set(last["scores"]) >= {"train", "fake"}
+    assert len(last["spectrum"]["real"]) == len(last["spectrum"]["fake"])
+
+
+def test_it_goes_on_where_it_was(labelled_data: Path, tmp_path: Path) -> None:
+    run = train(labelled_data, tmp_path / "run")
+    before = files.read_lines(run.signals)
+    run.rewind(int(before[-2]["images"]))
+    trainer = Trainer.__new__(Trainer)
+    trainer.images = int(before[-2]["images"])
+    watch = Watch(trainer, run)
+    assert len(watch.diagnosis.checks) == len(before) - 1
+    assert watch.due == before[-2]["next"]
+
+
+def breaks(monkeypatch: pytest.MonkeyPatch, at: int, times: int) -> None:
+    """Let a weight become NaN once ``at`` images are seen, so many times."""
+    left = [times]
+    play_round = Trainer.play_round
+
+    def broken(self: Trainer, budget: Budget) -> None:
+        if left[0] and self.images >= at:
+            left[0] -= 1
+            with torch.no_grad():
+                next(self.generator.parameters()).fill_(torch.nan)
+        play_round(self, budget)
+
+    monkeypatch.setattr(Trainer, "play_round", broken)
+
+
+@pytest.mark.parametrize("at", [0, 640])
+def test_what_is_not_finite_is_rolled_back_and_changed(
+    plain_data: Path, tmp_path: Path, monkeypatch: Any, at: int
+) -> None:
+    breaks(monkeypatch, at, times=1)
+    said: list[str] = []
+    run = train(plain_data, tmp_path / "run", say=said.append)
+    assert run.finished_at() == 1600
+    events = files.read_lines(run.events)
+    amended = next(event for event in events if event["event"] == "amended")
+    back = next(event for event in events if event["event"] == "rolled back")
+    assert amended["why"] == back["why"] == "not finite"
+    assert amended["images"] == back["images"] < back["from"]
+    assert amended["settings"]["players.generator.optimizer.rate.start"] == "0.0005"
+    assert any("first in the gradient of" in line for line in said)
+    assert all(tensor.isfinite().all() for tensor in weights(run).values())
+    header = files.read_tensors(run.states()[-1]).header
+    assert [one["why"] for one in header["amendments"]] == ["not finite"]
+
+
+def test_after_three_times_it_stops_in_words(plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks(monkeypatch, 0, times=10**9)
+    with pytest.raises(Stopped, match="rolled back 3 times"):
+        train(plain_data, tmp_path / "run")
+
+
+def test_an_amendment_holds_after_a_resume(plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted after the change or not, the run ends with the same bits."""
+    with monkeypatch.context() as patch:
+        breaks(patch, 320, times=1)
+        whole = train(plain_data, tmp_path / "whole")
+
+    def crash(moment: Any) -> None:
+        if moment.images >= 1280:
+            raise RuntimeError("crash")
+
+    with monkeypatch.context() as patch:
+        breaks(patch, 320, times=1)
+        with pytest.raises(RuntimeError, match="crash"):
+            train(plain_data, tmp_path / "cut", watchers=(crash,))
+    cut = train(plain_data, tmp_path / "cut")
+    ours, theirs = weights(whole), weights(cut)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_fork_keeps_or_drops_what_was_amended(
+    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        breaks(patch, 320, times=1)
+        run = train(plain_data, tmp_path / "run")
+
+    def left(name: str, **changes: Any) -> list[str]:
+        fork = train(plain_data, run.folder, fork=tmp_path / name, images=1920, **changes)
+        found = files.read_tensors(fork.states()[-1]).header["amendments"]
+        return [path for one in found for path in one["settings"]]
+
+    paths = [f"players.{role}.optimizer.rate.{end}" for role in ("critic", "generator") for end in ("end", "start")]
+    assert sorted(left("kept")) == paths
+    assert left("dropped", amendments="drop") == []
+    own = {**SMALL, "players.critic.optimizer.rate.start": "1e-4"}
+    assert sorted(left("own", settings=own)) == [
+        path for path in paths if path != "players.critic.optimizer.rate.start"
+    ]
