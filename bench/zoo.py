@@ -38,7 +38,7 @@ from zerosum.run import Run
 from zerosum.training.trainer import Budget, Trainer, train
 from zerosum.watching import Watch
 
-MOST_SECONDS = 58.0
+MOST_SECONDS = 180.0  # on a busy machine; alone none takes a minute
 SETS = ("digits", "mnist", "fashion-mnist")
 
 
@@ -89,6 +89,8 @@ class Grid(nn.Module):
 
 PLAIN = {"networks": "dcgan", "width": "16", "batch": "64"}
 SMALL = {"width": "16", "batch": "64"}
+GENERATOR, CRITIC = "players.generator.optimizer.rate", "players.critic.optimizer.rate"
+OUTRUN = ("hopping collapse", "collapse", "critic too weak")  # a generator that is too fast for its critic
 CASES = (
     Case("not finite", ("not finite",), "compose", {**PLAIN, "loss": "least_squares", "rate": "1e6"}),
     Case("diverged", ("diverged",), "compose", {**PLAIN, "loss": "hinge", "rate": "0.3"}),
@@ -98,23 +100,18 @@ CASES = (
         "compose",
         {**PLAIN, "loss": "saturating", "critic_rate": "2e-3", "critic_turns": "4", "rate": "2e-5"},
     ),
-    Case("generator stuck", ("generator stuck", "vanished gradient"), "compose", {**PLAIN, "rate": "1e-7"}),
-    Case("critic too weak", ("critic too weak",), "compose", {**PLAIN, "critic_rate": "1e-7"}),
-    Case("critic overfits", ("critic overfits", "copies"), "compose", {**PLAIN, "rate": "5e-4"}, "200"),
-    Case("copies", ("copies", "critic overfits"), "compose", {**PLAIN, "rate": "1e-3", "batch": "32"}, "100"),
-    Case("collapse", ("collapse", "hopping collapse"), "compose", {**PLAIN, "rate": "2e-2"}),
-    Case(
-        "hopping collapse",
-        ("hopping collapse", "collapse"),
-        "compose",
-        {**PLAIN, "rate": "5e-3", "critic_rate": "2e-4", "generator_turns": "2"},
-    ),
-    Case("drops modes", ("drops modes",), "compose", {**PLAIN, "latent_size": "1", "rate": "5e-4"}),
-    Case("checkerboard", ("checkerboard",), "compose", {**PLAIN, "rate": "5e-4"}, net=True),
-    Case("mirrored", ("augmentation leaks",), "compose", {**PLAIN, "mirror": "true", "rate": "5e-4"}),
-    Case("few pictures", ("few pictures",), "compose", {**PLAIN}, "64"),
-    Case("twins", ("twins",), "compose", {**PLAIN}, "twins"),
-    Case("blank pictures", ("blank pictures",), "compose", {**PLAIN}, "blank"),
+    Case("generator stuck", ("generator stuck",), "dcgan", {**SMALL, GENERATOR: "1e-7"}),
+    Case("critic too weak", ("critic too weak",), "dcgan", {**SMALL, GENERATOR: "2e-2", CRITIC: "1e-5"}),
+    Case("critic overfits", ("critic overfits",), "compose", {**PLAIN, "rate": "1e-3", "batch": "32"}, "100"),
+    Case("copies", ("copies",), "compose", {**PLAIN, "rate": "1e-3", "batch": "32"}, "40"),
+    Case("collapse", OUTRUN[:2], "compose", {**PLAIN, "rate": "1e-3", "beta1": "0.9"}),
+    Case("outrun", OUTRUN, "compose", {**PLAIN, "rate": "2e-3", "critic_rate": "2e-5", "generator_turns": "3"}),
+    Case("drops modes", ("drops modes", "collapse"), "dcgan", {**SMALL, "latent_size": "1"}),
+    Case("checkerboard", ("checkerboard",), "dcgan", {**SMALL}, net=True),
+    Case("mirrored", ("augmentation leaks",), "dcgan", {**SMALL, "mirror": "true"}),
+    Case("few pictures", ("few pictures",), "dcgan", {**SMALL}, "64 alone"),
+    Case("twins", ("twins",), "dcgan", {**SMALL}, "twins"),
+    Case("blank pictures", ("blank pictures",), "dcgan", {**SMALL}, "blank"),
     Case("healthy dcgan", (), "dcgan", {**SMALL}),
     Case("healthy wgan_gp", (), "wgan_gp", {**SMALL, "form": "dcgan"}),
     Case("healthy sndcgan", (), "sndcgan", {**SMALL}),
@@ -122,7 +119,7 @@ CASES = (
     Case("healthy dragan", (), "dragan", {**SMALL}),
     Case("healthy relativistic", (), "compose", {**PLAIN, "loss": "rpgan", "penalties": "r1"}),
     Case("healthy hinge", (), "compose", {**PLAIN, "loss": "hinge", "norm": "spectral"}),
-    Case("healthy modern", (), "modern", {"width": "8", "batch": "64"}),
+    Case("healthy modern", (), "modern", {**SMALL, "width": "8"}),
     Case("healthy augmented", (), "compose", {**PLAIN, "augment": "translation,cutout", "penalties": "r1"}),
 )
 
@@ -130,9 +127,9 @@ CASES = (
 def part_of(pictures: Pictures, part: str) -> Pictures:
     """Some of the pictures, as a user might have them."""
     train = pictures.train
-    if part.isdecimal():
-        count = int(part)
-        held = pictures.held_out[:count] if count >= 100 else pictures.held_out[:0]
+    if part[:1].isdecimal():
+        count = int(part.split()[0])
+        held = pictures.held_out[: 0 if "alone" in part else count]
         return dataclasses.replace(pictures, train=train[:count], held_out=held)
     if part == "twins":
         return dataclasses.replace(pictures, train=np.repeat(train[:50], 30), held_out=pictures.held_out[:50])

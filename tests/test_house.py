@@ -138,6 +138,7 @@ OPTIONS = {
     "sample": "run seeds out label truncation",
     "evaluate": "target against metrics draws weights which device json data_root",
     "compare": "runs plot out",
+    "report": "runs out",
     "recipes": "name",
     "doctor": "resolution device",
     "data check": "data json out data_root",

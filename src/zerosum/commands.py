@@ -9,7 +9,7 @@ from typing import Any
 
 from zerosum.errors import UserError
 from zerosum.interrupt import Interrupt
-from zerosum.options.judging import Compare, Doctor, Evaluate, Recipes
+from zerosum.options.judging import Compare, Doctor, Evaluate, Recipes, Report
 from zerosum.options.making import Check, Prepare, Sample, Train
 from zerosum.options.texts import parse_settings, parse_time
 
@@ -25,6 +25,8 @@ def obey(command: Any) -> int:
             return _evaluate(command)
         case Compare():
             return _compare(command)
+        case Report():
+            return _report(command)
         case Doctor():
             return _doctor(command)
         case Recipes():
@@ -143,6 +145,14 @@ def _compare(command: Compare) -> int:
         keys = chosen(found.rows, command.plot)
         path = files.write(Path(command.out or "compare.svg"), plot(found.groups, keys, among).encode())
         say(f"{', '.join(label(key, among) for key in keys)}: {path}")
+    return 0
+
+
+def _report(command: Report) -> int:
+    from zerosum import report
+
+    path = report.write([Path(run) for run in command.runs], Path(command.out) if command.out else None)
+    say(f"Report: {path}")
     return 0
 
 

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[type, str]] = {  # each with its help, whose first lin
     "sample": (making.Sample, making.SAMPLE),
     "evaluate": (judging.Evaluate, judging.EVALUATE),
     "compare": (judging.Compare, judging.COMPARE),
+    "report": (judging.Report, judging.REPORT),
     "recipes": (judging.Recipes, judging.RECIPES),
     "doctor": (judging.Doctor, judging.DOCTOR),
 }

@@ -1,0 +1,198 @@
+"""Everything that a page says of one run, read from its folder in bounded memory.
+
+The folder may come from anywhere and may be written at this moment: a file that is missing, damaged, of other types or
+outside the folder is passed over, and only what ``recipe.json`` lacks is said in words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from zerosum.errors import UserError
+from zerosum.report.thinned import Series, Thinned
+from zerosum.run import Run
+from zerosum.tail import Tail
+
+Record = Mapping[str, object]
+MOST_STATS = 400  # different numbers in the lines of stats
+MOST_SIGNALS = 400  # checks that are kept, evenly chosen
+BITE = 1 << 19  # bytes of a log that are read at a time
+MOST_LINES = 5_000  # of metrics and of events, the newest
+_CLOCK = ("images",)
+
+
+class Moment(NamedTuple):
+    """A file that belongs to a number of images: a sample grid or a snapshot."""
+
+    images: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a run.
+
+    Attributes:
+        folder: the run's.
+        recipe: the content of recipe.json; None where it is damaged or of another version, and ``why`` says so.
+        stats: each number of stats.jsonl over the images, thinned to some 600 points.
+        broken: by name, at how many images a number was first not finite.
+        latest: the newest line of stats.
+        metrics, signals, events: lines of those logs, in their order.
+        grids: sample grids, the oldest first; all paths lie in the folder.
+        snapshots: models, the oldest first.
+        real: the grid of real pictures.
+        nearest: the sheet of generated pictures and their nearest real ones.
+    """
+
+    folder: Path
+    recipe: Record | None
+    why: str
+    stats: Mapping[str, Series]
+    broken: Mapping[str, int]
+    latest: Record
+    metrics: tuple[Record, ...]
+    signals: tuple[Record, ...]
+    events: tuple[Record, ...]
+    grids: tuple[Moment, ...]
+    snapshots: tuple[Moment, ...]
+    real: Path | None
+    nearest: Path | None
+
+    @property
+    def name(self) -> str:
+        """Of the folder."""
+        return self.folder.resolve().name
+
+    @property
+    def images(self) -> int:
+        """How far the run is, as far as any log says."""
+        found = [self.latest.get("images"), *(line.get("images") for line in self.events)]
+        return max((images for images in found if isinstance(images, int) and 0 <= images < 2**60), default=0)
+
+    def says(self, *path: str) -> object:
+        """A value of recipe.json by the names that lead to it, None where there is none."""
+        return at(self.recipe, *path)
+
+
+def read(run: Path) -> Facts:
+    """Read a run's folder; a million lines of stats take a few seconds.
+
+    Raises:
+        UserError: it is no run: there is no such folder, or it has no recipe.json.
+    """
+    if not run.is_dir():
+        raise UserError(f"There is no folder '{run}': give the folder of a run, such as runs/001-digits-modern.")
+    if inside(run, "recipe.json") is None:
+        raise UserError(f"{run} is not a run of zerosum: it has no recipe.json. Give a folder that train has written.")
+    recipe: Record | None = None
+    why = ""
+    try:
+        recipe = Run(run).read()
+    except UserError as error:
+        why = str(error)
+    except (RecursionError, OSError) as error:
+        why = f"{run / 'recipe.json'} cannot be read ({type(error).__name__})."
+    stats, broken, latest = _stats(run)
+    return Facts(
+        folder=run,
+        recipe=recipe,
+        why=why,
+        stats=stats,
+        broken=broken,
+        latest=latest,
+        metrics=tuple(deque(lines(run, "metrics.jsonl"), MOST_LINES)),
+        signals=_some(lines(run, "signals.jsonl")),
+        events=tuple(deque(lines(run, "events.jsonl"), MOST_LINES)),
+        grids=moments(run, "samples", ".png"),
+        snapshots=moments(run, "snapshots", ".safetensors"),
+        real=inside(run, "samples/real.png"),
+        nearest=inside(run, "samples/nearest.png"),
+    )
+
+
+def at(value: object, *path: str) -> object:
+    """A value inside JSON by the names and places that lead to it, None where there is none."""
+    for name in path:
+        if isinstance(value, Mapping):
+            value = value.get(name)
+        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return None
+    return value
+
+
+def number(value: object) -> float | None:
+    """A finite number as it is, None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, float | int) or not -1e300 < value < 1e300:
+        return None
+    return float(value)
+
+
+def inside(folder: Path, name: str) -> Path | None:
+    """A file of the folder; None where there is none or where a link leads out of the folder."""
+    path = folder / name
+    try:
+        whole = path.is_file() and path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return None
+    return path if whole else None
+
+
+def lines(run: Path, name: str) -> Iterator[dict[str, object]]:
+    """The whole lines of one of the run's logs, a few at a time."""
+    if inside(run, name) is None:
+        return
+    tail = Tail(run / name)
+    while records := tail.new(BITE).records:
+        yield from records
+
+
+def _stats(run: Path) -> tuple[dict[str, Series], dict[str, int], Record]:
+    thinned: dict[str, Thinned] = {}
+    broken: dict[str, int] = {}
+    latest: Record = {}
+    if inside(run, "stats.jsonl") is not None:
+        tail = Tail(run / "stats.jsonl")
+        while records := tail.new(BITE).records:
+            for name in dict.fromkeys(name for record in records for name in record):
+                if name not in thinned and (name in _CLOCK or name == "not_finite" or len(thinned) >= MOST_STATS):
+                    continue
+                points = [(record.get("images"), record[name]) for record in records if name in record]
+                thinned.setdefault(name, Thinned()).extend(points)
+            for record in records:
+                names, images = record.get("not_finite"), record.get("images")
+                if isinstance(names, list) and isinstance(images, int):
+                    for name in names[:MOST_STATS]:
+                        broken.setdefault(str(name), images)
+            latest = records[-1]
+    found = {name: own.series() for name, own in thinned.items()}
+    return {name: series for name, series in found.items() if series.images}, broken, latest
+
+
+def _some(records: Iterator[dict[str, object]]) -> tuple[Record, ...]:
+    """At most ``MOST_SIGNALS`` of them at even distances, and the newest."""
+    kept: list[Record] = []
+    stride, newest = 1, None
+    for place, record in enumerate(records):
+        newest = record
+        if place % stride == 0:
+            kept.append(record)
+        if len(kept) > MOST_SIGNALS:
+            kept, stride = kept[::2], stride * 2
+    return (*kept, newest) if newest is not None and kept[-1] is not newest else tuple(kept)
+
+
+def moments(run: Path, folder: str, ending: str) -> tuple[Moment, ...]:
+    found = [
+        Moment(int(path.stem), path)
+        for path in (run / folder).glob(f"*{ending}")
+        if re.fullmatch(r"\d{12}", path.stem, re.ASCII) and inside(run, f"{folder}/{path.name}")
+    ]
+    return tuple(sorted(found))

@@ -1,0 +1,80 @@
+"""Between the pictures of seeds: rows of pictures from one latent to the next, of the newest snapshot."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from zerosum.errors import UserError
+from zerosum.report.embedding import webp
+from zerosum.report.facts import Facts
+from zerosum.report.html import picture, said
+
+if TYPE_CHECKING:
+    import torch
+
+    from zerosum.generate import Generator
+
+ROWS, STEPS = 5, 9
+PIXELS = 1 << 19  # of a picture; larger ones get fewer rows
+LARGEST = 2 << 30  # bytes of a snapshot
+BYTES = 200_000  # of the sheet
+
+
+def html(facts: Facts, most: int = BYTES) -> str:
+    """The sheet, of ``most`` bytes if possible, or the reason why there is none."""
+    if not facts.snapshots:
+        return said("There are no interpolations: the run has no snapshot yet.")
+    newest = facts.snapshots[-1]
+    if newest.path.stat().st_size > LARGEST:
+        return said("There are no interpolations: the snapshot is too large to be loaded for a page.")
+    try:
+        from zerosum.generate import load
+
+        generator = load(newest.path)
+        source = webp(_sheet(generator), most)
+    except UserError as error:
+        return said(f"There are no interpolations: {error}")
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, MemoryError) as error:
+        return said(f"There are no interpolations: the snapshot cannot be used ({type(error).__name__}).")
+    label = " Each row keeps one class." if generator.classes else ""
+    words = (
+        f"Averaged weights at {newest.images:,} images. Each row goes from one seed's picture to the next one's, "
+        f"{_way(generator)}.{label} Smooth changes speak against memorised pictures, jumps for them."
+    )
+    return picture(source, "Interpolations between seeds", words, "wide")
+
+
+def between(one: torch.Tensor, other: torch.Tensor, share: float, sphere: bool) -> torch.Tensor:
+    """A latent on the way: along the great circle for normal ones (White 2016), straight for uniform ones."""
+    if not sphere:
+        return one + (other - one) * share
+    cosine = float((one * other).sum() / (one.norm() * other.norm()).clamp_min(1e-12))
+    angle = math.acos(max(-1.0, min(1.0, cosine)))
+    if math.sin(angle) < 1e-4:
+        return one + (other - one) * share
+    return (one * math.sin((1 - share) * angle) + other * math.sin(share * angle)) / math.sin(angle)
+
+
+def _way(generator: Generator) -> str:
+    return "along the great circle" if generator.latent.distribution == "normal" else "in a straight line"
+
+
+def _sheet(generator: Generator) -> bytes:
+    """A PNG: ``ROWS`` rows of ``STEPS`` pictures, between seeds 0 and 1, 1 and 2 and so on."""
+    import torch
+
+    from zerosum.data.pixels import grid, to_bytes
+
+    _, height, width = generator.size
+    rows = max(1, min(ROWS, ROWS * PIXELS // (8 * max(1, width * height))))
+    latents = [generator.latent.draw(0, "sample", seed, 1) for seed in range(rows + 1)]
+    sphere = generator.latent.distribution == "normal"
+    labels = generator.labels(range(rows))
+    made = []
+    with torch.no_grad():
+        for row in range(rows):
+            steps = [between(latents[row], latents[row + 1], step / (STEPS - 1), sphere) for step in range(STEPS)]
+            label = None if labels is None else labels[row : row + 1].expand(STEPS)
+            made.append(generator.net(torch.cat(steps), label))
+    return grid(to_bytes(torch.cat(made)), STEPS)
