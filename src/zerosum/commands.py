@@ -9,7 +9,7 @@ from typing import Any
 
 from zerosum.errors import UserError
 from zerosum.interrupt import Interrupt
-from zerosum.options.judging import Compare, Doctor, Evaluate, Recipes, Report
+from zerosum.options.judging import Compare, Doctor, Evaluate, Recipes, Report, Track
 from zerosum.options.making import Check, Prepare, Sample, Train
 from zerosum.options.texts import parse_settings, parse_time
 
@@ -27,6 +27,8 @@ def obey(command: Any) -> int:
             return _compare(command)
         case Report():
             return _report(command)
+        case Track():
+            return _track(command)
         case Doctor():
             return _doctor(command)
         case Recipes():
@@ -153,6 +155,13 @@ def _report(command: Report) -> int:
 
     path = report.write([Path(run) for run in command.runs], Path(command.out) if command.out else None)
     say(f"Report: {path}")
+    return 0
+
+
+def _track(command: Track) -> int:
+    from zerosum.follow import track
+
+    track(command.run, command.to, out=command.out, project=command.project, once=command.once, say=say)
     return 0
 
 

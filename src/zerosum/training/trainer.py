@@ -71,6 +71,7 @@ class Moment(NamedTuple):
     budget: int
     saved: str | None
     since: int = 0  # images at the moment before
+    run: Run | None = None
 
 
 class NotFinite(Stopped):
@@ -273,7 +274,7 @@ def train(
             saving.write_state(trainer)
             saved_at = now
         for watcher in watchers:
-            watcher(Moment(line, trainer.images, known.images, saved, last))
+            watcher(Moment(line, trainer.images, known.images, saved, last, trainer.run))
         flushed = time.monotonic()  # what was just written is not charged to the next rounds' speed
         trainer.seconds += flushed - now
         last = trainer.images
