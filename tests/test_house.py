@@ -140,6 +140,7 @@ OPTIONS = {
     "evaluate": "target against metrics draws weights which device json data_root",
     "compare": "runs plot out",
     "report": "runs out",
+    "watch": "folder port host",
     "track": "run to out project once",
     "recipes": "name",
     "doctor": "resolution device",

@@ -9,7 +9,7 @@ from typing import Any
 
 from zerosum.errors import UserError
 from zerosum.interrupt import Interrupt
-from zerosum.options.judging import Compare, Doctor, Evaluate, Recipes, Report, Track
+from zerosum.options.judging import Compare, Doctor, Evaluate, Recipes, Report, Track, Watch
 from zerosum.options.making import Check, Prepare, Sample, Train
 from zerosum.options.texts import parse_settings, parse_time
 
@@ -27,6 +27,8 @@ def obey(command: Any) -> int:
             return _compare(command)
         case Report():
             return _report(command)
+        case Watch():
+            return _watch(command)
         case Track():
             return _track(command)
         case Doctor():
@@ -155,6 +157,13 @@ def _report(command: Report) -> int:
 
     path = report.write([Path(run) for run in command.runs], Path(command.out) if command.out else None)
     say(f"Report: {path}")
+    return 0
+
+
+def _watch(command: Watch) -> int:
+    from zerosum.report.live import serve
+
+    serve(Path(command.folder), command.host, command.port, say)
     return 0
 
 

@@ -53,7 +53,13 @@ def history(checks: int, failing: dict[str, float] | None = None, after: int = 1
     """Checks whose coverage rises, and which fail from one on."""
     found = []
     for number in range(checks):
-        own = {**HEALTHY, "images": 1000.0 * number, "share": number / checks, "coverage_ema": 0.5 + 0.01 * number}
+        own = {
+            **HEALTHY,
+            "images": 1000.0 * number,
+            "round": 100.0 * number,
+            "share": number / checks,
+            "coverage_ema": 0.5 + 0.01 * number,
+        }
         found.append({**own, **(failing or {})} if number >= after else own)
     return found
 

@@ -18,6 +18,7 @@ Test = Callable[[Check, Sequence[Check]], Evidence | None]
 
 WARM_UP = 4  # checks
 IN_A_ROW = 3
+YOUNG = 500  # rounds before which nobody is expected to be varied
 RECENT = 8  # checks back to which progress is measured
 
 
@@ -112,7 +113,7 @@ def _fallen(now: Check, past: Sequence[Check]) -> bool:
     best = max((check.get("diversity_raw", 0.0) for check in past[1:]), default=0.0)
     before = [check["diversity_raw"] for check in past[-RECENT:] if "diversity_raw" in check]
     grows = len(before) < RECENT or now.get("diversity_raw", 0) > 1.2 * before[0]
-    return best > 0.7 or (now.get("share", 0) > 0.3 and not grows)
+    return best > 0.7 or (now.get("share", 0) > 0.3 and now.get("round", 0) >= YOUNG and not grows)
 
 
 def collapsed(now: Check, past: Sequence[Check]) -> Evidence | None:

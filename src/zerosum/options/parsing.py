@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[type, str]] = {  # each with its help, whose first lin
     "evaluate": (judging.Evaluate, judging.EVALUATE),
     "compare": (judging.Compare, judging.COMPARE),
     "report": (judging.Report, judging.REPORT),
+    "watch": (judging.Watch, judging.WATCH),
     "track": (judging.Track, judging.TRACK),
     "recipes": (judging.Recipes, judging.RECIPES),
     "doctor": (judging.Doctor, judging.DOCTOR),

@@ -1,0 +1,184 @@
+"""Facts of a run that are kept up to date while its logs grow: each line is read once, in bounded memory."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zerosum.errors import UserError
+from zerosum.report.facts import MOST_LINES, MOST_SIGNALS, MOST_STATS, Facts, Moment, Record, inside
+from zerosum.report.facts import moments as moments
+from zerosum.report.thinned import Thinned
+from zerosum.run import Run
+from zerosum.tail import Tail
+
+BITE = 1 << 18  # bytes of a log that are read at a time
+LARGEST = 1 << 23  # bytes of a recipe.json
+
+
+@dataclass
+class Stats:
+    """The numbers of stats.jsonl over the images, thinned."""
+
+    thinned: dict[str, Thinned] = field(default_factory=dict)
+    broken: dict[str, int] = field(default_factory=dict)
+    latest: Record = field(default_factory=dict)
+
+    def take(self, records: list[dict[str, object]]) -> None:
+        """Add lines, in the order of the log."""
+        for name in dict.fromkeys(name for record in records for name in record):
+            if name in ("images", "not_finite") or (name not in self.thinned and len(self.thinned) >= MOST_STATS):
+                continue
+            points = [(record.get("images"), record[name]) for record in records if name in record]
+            self.thinned.setdefault(name, Thinned()).extend(points)
+        for record in records:
+            names, images = record.get("not_finite"), record.get("images")
+            if isinstance(names, list) and isinstance(images, int) and len(self.broken) < MOST_STATS:
+                for name in names[:MOST_STATS]:
+                    self.broken.setdefault(str(name), images)
+        self.latest = records[-1]
+
+
+@dataclass
+class Spread:
+    """Lines at even distances, and the newest."""
+
+    kept: list[Record] = field(default_factory=list)
+    stride: int = 1
+    count: int = 0
+    newest: Record | None = None
+
+    def take(self, records: list[dict[str, object]]) -> None:
+        """Add lines, in the order of the log."""
+        for record in records:
+            if self.count % self.stride == 0:
+                self.kept.append(record)
+            if len(self.kept) > MOST_SIGNALS:
+                self.kept, self.stride = self.kept[::2], self.stride * 2
+            self.newest = record
+            self.count += 1
+
+    def records(self) -> tuple[Record, ...]:
+        """At most ``MOST_SIGNALS`` lines and the newest."""
+        own = tuple(self.kept)
+        return own if self.newest is None or own[-1] is self.newest else (*own, self.newest)
+
+
+@dataclass
+class Newest:
+    """The newest lines."""
+
+    kept: deque[Record] = field(default_factory=lambda: deque(maxlen=MOST_LINES))
+
+    def take(self, records: list[dict[str, object]]) -> None:
+        """Add lines, in the order of the log."""
+        self.kept.extend(records)
+
+
+@dataclass
+class Following:
+    """One run that somebody looks at.
+
+    Attributes:
+        version: grows whenever there is something new.
+        whole: whether everything that the logs held at the last look has been read.
+    """
+
+    folder: Path
+    version: int = 0
+    whole: bool = False
+    stats: Stats = field(default_factory=Stats)
+    metrics: Newest = field(default_factory=Newest)
+    signals: Spread = field(default_factory=Spread)
+    events: Newest = field(default_factory=Newest)
+    _tails: dict[str, Tail] = field(default_factory=dict)
+    _stamps: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _found: dict[str, tuple[Moment, ...]] = field(default_factory=dict)
+    _recipe: tuple[Record | None, str] = (None, "")
+
+    def __post_init__(self) -> None:
+        self._tails = {name: Tail(self.folder / f"{name}.jsonl") for name in ("events", "metrics", "signals", "stats")}
+
+    def advance(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Read what is new, for about so many seconds; ``whole`` says whether that was all."""
+        until = clock() + seconds
+        self._look()
+        self.whole = False
+        for name, tail in self._tails.items():
+            if inside(self.folder, tail.path.name) is None and tail.identity is None:
+                continue
+            while True:
+                found = tail.new(BITE)
+                if found.again:
+                    setattr(self, name, type(getattr(self, name))())
+                if found.again or found.records:
+                    self.version += 1
+                if not found.records:
+                    break
+                getattr(self, name).take(found.records)
+                if clock() > until:
+                    return
+        self.whole = True
+
+    def read_share(self) -> float:
+        """How much of the logs has been read, 0 to 1."""
+        size = sum(_stamp(tail.path)[1] for tail in self._tails.values())
+        return min(1.0, sum(tail.offset for tail in self._tails.values()) / max(size, 1))
+
+    def facts(self) -> Facts:
+        """What is known by now."""
+        found = {name: own.series() for name, own in self.stats.thinned.items()}
+        return Facts(
+            folder=self.folder,
+            recipe=self._recipe[0],
+            why=self._recipe[1],
+            stats={name: series for name, series in found.items() if series.images},
+            broken=dict(self.stats.broken),
+            latest=self.stats.latest,
+            metrics=tuple(self.metrics.kept),
+            signals=self.signals.records(),
+            events=tuple(self.events.kept),
+            grids=self._found["samples"],
+            snapshots=self._found["snapshots"],
+            real=inside(self.folder, "samples/real.png"),
+            nearest=inside(self.folder, "samples/nearest.png"),
+        )
+
+    def _look(self) -> None:
+        """At the files that are no logs, where they changed."""
+        for name, ending in (("samples", ".png"), ("snapshots", ".safetensors")):
+            if self._changed(name):
+                self._found[name] = moments(self.folder, name, ending)
+        if self._changed("recipe.json"):
+            self._recipe = recipe_of(self.folder)
+
+    def _changed(self, name: str) -> bool:
+        stamp = _stamp(self.folder / name)
+        if self._stamps.get(name) == stamp:
+            return False
+        self._stamps[name] = stamp
+        self.version += 1
+        return True
+
+
+def recipe_of(folder: Path) -> tuple[Record | None, str]:
+    """The content of recipe.json, or None and why."""
+    path = inside(folder, "recipe.json")
+    if path is None or _stamp(path)[1] > LARGEST:
+        return None, f"{folder.name} has no recipe.json that can be read."
+    try:
+        return Run(folder).read(), ""
+    except (UserError, RecursionError, OSError) as error:
+        return None, str(error)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """When a file or a folder last changed, and its size."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
