@@ -20,6 +20,7 @@ ORDER = [  # a room may import only rooms above it
     "tail",
     "streams",
     "allocator",
+    "kept",
     "game",
     "networks",
     "data",

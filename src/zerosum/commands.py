@@ -9,6 +9,7 @@ from typing import Any
 
 from zerosum.errors import UserError
 from zerosum.interrupt import Interrupt
+from zerosum.kept import keep_code
 from zerosum.options.judging import Compare, Doctor, Evaluate, Recipes, Report, Track, Watch
 from zerosum.options.making import Check, Prepare, Sample, Train
 from zerosum.options.texts import parse_settings, parse_time
@@ -48,6 +49,7 @@ def _train_now(command: Train) -> int:
     from zerosum.allocator import tune_allocator
 
     tune_allocator()  # before torch allocates anything large
+    keep_code()
     from zerosum.launch import start
     from zerosum.plan import Request, make_plan
     from zerosum.progress import Screen

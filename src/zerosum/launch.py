@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from zerosum.resuming import fork as copy
 from zerosum.run import TRACKED, Run
 from zerosum.tracking import Tracker
 from zerosum.training import checkpoint, saving
-from zerosum.training.engine import Asked
+from zerosum.training.engine import Asked, refusal
 from zerosum.training.fitting import advice, is_out_of_memory
 from zerosum.training.trainer import Budget, Choices, NotFinite, Trainer, Watcher
 from zerosum.training.trainer import train as train_rounds
@@ -230,6 +230,10 @@ class _Session:
     def _choices(self) -> Choices:
         """The choices of the run's first start, replayed; another device where it was asked for or the old is gone."""
         old, new = Choices(**self.content["choices"]), self.plan.choices
+        why = refusal(old.engine, self.plan.recipe, old.device)
+        if why is not None:
+            self.say(f"engine      eager instead of {old.engine}: {why}")
+            old = replace(old, engine="eager")
         if self.plan.engine not in ("auto", old.engine):
             old = choose(self.plan.engine, self.plan.recipe, self.pictures, old, self.say)
             self.content["choices"] = asdict(old)

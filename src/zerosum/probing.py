@@ -22,6 +22,7 @@ from zerosum.game.critic import full, output_of
 from zerosum.game.rounds import Batch, Draw, critic_on
 from zerosum.game.schedules import Clock
 from zerosum.game.sight import PLAIN, Sight, packed
+from zerosum.networks.precision import factors
 from zerosum.run import Run
 from zerosum.training.noise import StreamNoise
 from zerosum.training.trainer import Trainer
@@ -74,7 +75,7 @@ class Probe:
     def look(self) -> dict[str, object]:
         """A line of signals.jsonl, without the seconds."""
         trainer = self.trainer
-        with unmoved(trainer.generator), unmoved(trainer.players["critic"].net):
+        with unmoved(trainer.generator), unmoved(trainer.players["critic"].net), factors(trainer.device):
             raw, ema = self._generated(None), self._generated(trainer.average.weights)
             sides = {"train": self.train, "fake": Side(raw, self.train.labels)}
             sides |= {} if self.held is None else {"held": self.held}
@@ -102,7 +103,7 @@ class Probe:
         if self.reals.held is None:
             return None
         trainer, pictures = self.trainer, self.trainer.pictures
-        with unmoved(trainer.generator):
+        with unmoved(trainer.generator), factors(trainer.device):
             fake = self._generated(trainer.average.weights)[:SHOWN]
         points = signals.view(fake).cpu()
         known = self.order[signals.distances(points, self.reals.known).argmin(1).numpy()]

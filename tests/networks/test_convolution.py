@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from zerosum.networks import convolution
-from zerosum.networks.convolution import Products, convolve, products, spread
+from zerosum.networks.convolution import Conv2d, ConvTranspose2d, Products, convolve, products, spread
 
 FORMS = [  # stride, padding, kernel, side: even and odd ones, with a line left over, and with a single place
     (1, 1, 3, 5),
@@ -17,6 +19,7 @@ FORMS = [  # stride, padding, kernel, side: even and odd ones, with a line left 
     (2, 1, 3, 6),
     (1, 0, 4, 4),
     (3, 2, 5, 7),
+    (2, 0, 4, 5),
 ]
 CHOICES: list[Products] = ["weight", "all"]
 
@@ -112,3 +115,59 @@ def test_maps_keep_the_layout_of_pictures(choose, function):
     x = torch.randn(2, 8, 4, 4).contiguous(memory_format=torch.channels_last)
     weight = torch.randn(8, 8, 4, 4).contiguous(memory_format=torch.channels_last)
     assert function(x, weight, None, 2, 1).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d])
+@pytest.mark.parametrize("odd", [{"dilation": 2}, {"padding_mode": "circular"}, {"groups": 2}, {"output_padding": 1}])
+def test_what_is_not_plain_is_the_librarys(choose, layer, odd):
+    choose("all")
+    transposed = layer is nn.ConvTranspose2d
+    if ("output_padding" in odd and not transposed) or ("padding_mode" in odd and transposed):
+        return
+    own = ConvTranspose2d if transposed else Conv2d
+    torch.manual_seed(0)
+    one, other = layer(4, 4, 3, 2, 1, **odd), own(4, 4, 3, 2, 1, **odd)
+    other.load_state_dict(one.state_dict())
+    x = torch.randn(2, 4, 8, 8)
+    torch.testing.assert_close(other(x), one(x))
+
+
+@pytest.mark.parametrize("chosen", CHOICES)
+def test_what_comes_out_may_be_changed_in_place(choose, chosen):
+    choose(chosen)
+    for layer in (Conv2d(3, 4, 4, 2, 1, bias=False), ConvTranspose2d(3, 4, 4, 2, 1, bias=False)):
+        x = torch.randn(2, 3, 4, 4, requires_grad=True)
+        nn.functional.leaky_relu(layer(x), 0.2, inplace=True).sum().backward()
+        assert x.grad is not None
+
+
+def test_a_slope_at_the_pictures_computes_none_at_the_weights(choose, monkeypatch):
+    choose("all")
+    asked = []
+    apply = convolution._Weight.apply
+    monkeypatch.setattr(convolution._Weight, "apply", lambda *given: asked.append(1) or apply(*given))
+    layers = nn.Sequential(Conv2d(3, 4, 3, 1, 1), nn.Tanh(), Conv2d(4, 2, 3, 1, 1))
+    x = torch.randn(2, 3, 5, 5, requires_grad=True)
+    (slope,) = torch.autograd.grad(layers(x).square().sum(), x, create_graph=True)
+    assert not asked
+    slope.square().sum().backward()
+    exact = [parameter.grad.clone() for parameter in layers.parameters()]
+    assert asked
+    choose("none")
+    layers.zero_grad()
+    (slope,) = torch.autograd.grad(layers(x).square().sum(), x, create_graph=True)
+    slope.square().sum().backward()
+    torch.testing.assert_close(exact, [parameter.grad for parameter in layers.parameters()])
+
+
+def test_no_pictures_tracing_and_functional_slopes_are_the_librarys(choose):
+    choose("all")
+    layer = Conv2d(3, 4, 3, 1, 1)
+    assert layer(torch.zeros(0, 3, 5, 5)).shape == (0, 4, 5, 5)
+    x = torch.randn(2, 3, 5, 5)
+    assert torch.func.grad(lambda x: layer(x).sum())(x).shape == x.shape
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own tracing is deprecated
+        torch.testing.assert_close(torch.jit.trace(layer, x)(x), layer(x))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer.double()(x.double()).dtype == torch.float64

@@ -32,7 +32,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from zerosum.errors import UserError
 from zerosum.game.critic import Output
-from zerosum.networks import CATALOGUE
+from zerosum.networks import CATALOGUE, convolution
 from zerosum.networks.layout import channels_last
 
 
@@ -147,6 +147,25 @@ def test_every_parameter_receives_a_gradient(name: str, fields: dict) -> None:
         assert parameter.grad.isfinite().all(), key
         if parameter.ndim > 1:  # what batch norm takes away again has none to speak of
             assert parameter.grad.abs().max() > 0, key
+
+
+@every_network
+@pytest.mark.parametrize("chosen", ["all", "weight"])
+def test_products_in_place_of_convolutions(
+    name: str, fields: dict, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks this small never choose them; each stands whatever its layers do behind them."""
+    monkeypatch.setattr(convolution, "products", lambda *args, **kwargs: chosen)
+    spec = spec_of(name, **fields)
+    net = still(stirred(spec))
+    x, labels = given(spec, count=4)
+    first_of(net(x, labels)).square().sum().backward()
+    found = [parameter.grad for parameter in net.parameters()]
+    monkeypatch.undo()
+    net.zero_grad()
+    first_of(net(x, labels)).square().sum().backward()
+    for own, parameter in zip(found, net.parameters(), strict=True):
+        torch.testing.assert_close(own, parameter.grad, rtol=1e-3, atol=1e-4)
 
 
 # --- labels ---

@@ -111,6 +111,8 @@ def test_compiled_code_gives_the_same_losses(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_compiled_code_is_kept_between_processes(tmp_path: Path) -> None:
     script = """
+from zerosum.kept import keep_code
+keep_code()
 import sys, torch
 from pathlib import Path
 from zerosum import conformance
@@ -126,12 +128,12 @@ print(counted["aot_autograd"]["autograd_cache_hit"] + counted["inductor"]["fxgra
 """
     hits = []
     for _ in range(2):
-        told = os.environ | {"ZEROSUM_CACHE": str(tmp_path / "cache")}
+        told = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
         command = [sys.executable, "-c", script, str(tmp_path / "run")]
         hits.append(int(subprocess.run(command, env=told, check=True, capture_output=True, text=True).stdout))
     assert hits[0] == 0
     assert hits[1] >= 2
-    assert any((tmp_path / "cache" / "compiled").rglob("*"))
+    assert any((tmp_path / "cache" / "zerosum-compiled").rglob("*"))
 
 
 def test_ramps_are_found_wherever_they_are() -> None:

@@ -16,6 +16,7 @@ from zerosum.data.source import Bytes
 from zerosum.errors import UserError
 from zerosum.networks.latent import Latent, draw_labels
 from zerosum.networks.layout import channels_last
+from zerosum.networks.precision import factors
 from zerosum.recipe import network
 from zerosum.run import Run
 
@@ -92,7 +93,8 @@ class Generator:
             full = own + [0] * (CHUNK - len(own))
             latents = torch.cat([self.latent.draw(0, "sample", seed, 1) for seed in full]) * truncation
             labels = self.labels(full, label)
-            pictures = self.net(latents.to(self.device), None if labels is None else labels.to(self.device))
+            with factors(self.device):
+                pictures = self.net(latents.to(self.device), None if labels is None else labels.to(self.device))
             yield pictures[: len(own)].cpu()
 
     def _class(self, label: int | str) -> int:

@@ -33,9 +33,11 @@ class Shape(NamedTuple):
 
 
 class Conv2d(nn.Conv2d):
-    """``nn.Conv2d`` with ``convolve``: equal strides and paddings, no groups, no dilation."""
+    """``nn.Conv2d`` with ``convolve``, where it is plain: equal strides, paddings of zeros, no groups, no dilation."""
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if not _plain(self):
+            return super()._conv_forward(x, weight, bias)
         return convolve(x, weight, bias, self.stride[0], int(self.padding[0]))
 
 
@@ -43,7 +45,15 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     """``nn.ConvTranspose2d`` with ``spread``, likewise."""
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        if output_size is not None or not _plain(self) or any(self.output_padding):
+            return super().forward(x, output_size)
         return spread(x, self.weight, self.bias, self.stride[0], int(self.padding[0]))
+
+
+def _plain(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+    even = layer.kernel_size[0] == layer.kernel_size[1] and layer.stride[0] == layer.stride[1]
+    numbers = not isinstance(layer.padding, str) and layer.padding[0] == layer.padding[1]
+    return even and numbers and layer.padding_mode == "zeros" and layer.groups == 1 and layer.dilation == (1, 1)
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
@@ -53,7 +63,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, paddin
     chosen = _chosen(x, kind, weight.shape, stride, height * width)
     if chosen == "none":
         return F.conv2d(x, weight, bias, stride, padding)
-    y: Tensor = _Output.apply(x.to(kind), weight.to(kind), Shape(stride, padding, *x.shape[2:]), chosen == "all")
+    y: Tensor = _Output.apply(x.to(kind), _own(weight, kind), Shape(stride, padding, *x.shape[2:]), chosen == "all")
     return y if bias is None else y + bias.to(kind)[:, None, None]
 
 
@@ -64,7 +74,7 @@ def spread(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding:
     chosen = _chosen(x, kind, weight.shape, stride, x.shape[2] * x.shape[3])
     if chosen == "none":
         return F.conv_transpose2d(x, weight, bias, stride, padding)
-    y: Tensor = _Input.apply(x.to(kind), weight.to(kind), Shape(stride, padding, height, width), chosen == "all")
+    y: Tensor = _Input.apply(x.to(kind), _own(weight, kind), Shape(stride, padding, height, width), chosen == "all")
     return y if bias is None else y + bias.to(kind)[:, None, None]
 
 
@@ -94,14 +104,30 @@ def quick_products() -> bool:
 
 def _kind(x: Tensor) -> torch.dtype:
     """The type that a convolution of ``x`` is computed in."""
-    autocast = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    autocast = x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and x.dtype != torch.float64
     return torch.get_autocast_dtype("cpu") if autocast else x.dtype
 
 
 def _chosen(x: Tensor, kind: torch.dtype, size: Sequence[int], stride: int, places: int) -> Products:
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
+    if x.device.type != "cpu" or not x.numel() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return "none"
+    if getattr(torch._C, "_are_functorch_transforms_active", bool)():  # which know the library's own alone
         return "none"
     return products(kind, size, stride, places, quick=quick_products())
+
+
+def _own(weight: Tensor, kind: torch.dtype) -> Tensor:
+    """The weight in another type, or at least as a node of its own in the graph, of which ``_wanted`` can be asked."""
+    return weight.view_as(weight) if weight.dtype == kind else weight.to(kind)
+
+
+def _wanted(ctx: Any) -> bool:
+    """Whether the weight's slope is asked for in this pass: a penalty takes slopes at pictures alone."""
+    asked = getattr(torch._C, "_will_engine_execute_node", None)
+    if not ctx.needs_input_grad[1] or asked is None:
+        return bool(ctx.needs_input_grad[1])
+    node = ctx.next_functions[1][0]
+    return type(node).__name__ == "AccumulateGrad" or asked(node)
 
 
 class _Output(torch.autograd.Function):
@@ -116,14 +142,14 @@ class _Output(torch.autograd.Function):
         if not whole:
             return F.conv2d(x, weight, None, shape.stride, shape.padding)
         rows, places = _rows(x, weight.shape[-1], shape)
-        return (rows @ _matrix(weight).T).view(*places, -1).permute(0, 3, 1, 2)
+        return _maps(rows, _matrix(weight).T, *places)
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         (slope,), (x, weight) = slopes, ctx.saved_tensors
         return (
             _Input.apply(slope, weight, ctx.shape, ctx.whole) if ctx.needs_input_grad[0] else None,
-            _Weight.apply(x, slope, weight.shape[-1], ctx.shape, ctx.whole) if ctx.needs_input_grad[1] else None,
+            _Weight.apply(x, slope, weight.shape[-1], ctx.shape, ctx.whole) if _wanted(ctx) else None,
             None,
             None,
         )
@@ -151,7 +177,7 @@ class _Input(torch.autograd.Function):
         (x,), (slope, weight) = slopes, ctx.saved_tensors
         return (
             _Output.apply(x, weight, ctx.shape, ctx.whole) if ctx.needs_input_grad[0] else None,
-            _Weight.apply(x, slope, weight.shape[-1], ctx.shape, ctx.whole) if ctx.needs_input_grad[1] else None,
+            _Weight.apply(x, slope, weight.shape[-1], ctx.shape, ctx.whole) if _wanted(ctx) else None,
             None,
             None,
         )
@@ -200,12 +226,24 @@ def _placed(slope: Tensor, weight: Tensor, shape: Shape) -> Tensor:
     """Each slope times the kernel, added up where the kernel stood: (N, C, H, W)."""
     (count, maps, height, width), (channels, kernel) = slope.shape, weight.shape[1:3]
     stride, pad = shape.stride, shape.padding
+    if (height, width, pad) == (1, 1, 0) and (shape.height, shape.width) == (kernel, kernel):
+        return _maps(slope.flatten(1), _matrix(weight), count, kernel, kernel)
     rows = slope.permute(0, 2, 3, 1).reshape(-1, maps) @ _matrix(weight)
     at = rows.view(count, height, width, kernel, kernel, channels)
-    if (height, width, pad) == (1, 1, 0):
-        return at[:, 0, 0].permute(0, 3, 1, 2)
     x = slope.new_zeros(count, shape.height + 2 * pad, shape.width + 2 * pad, channels)
     for i in range(kernel):
         for j in range(kernel):
             x[:, i : i + stride * height : stride, j : j + stride * width : stride] += at[:, :, :, i, j]
-    return x[:, pad : pad + shape.height, pad : pad + shape.width].contiguous().permute(0, 3, 1, 2)
+    inside = x[:, pad : pad + shape.height, pad : pad + shape.width].permute(0, 3, 1, 2)
+    return inside.clone(memory_format=torch.channels_last)  # no view: whoever comes next may change it in place
+
+
+def _maps(rows: Tensor, matrix: Tensor, count: int, height: int, width: int) -> Tensor:
+    """A product as maps (count, C, height, width) in memory of their own: no view, for the same reason."""
+    channels = rows.shape[0] * matrix.shape[1] // (count * height * width)
+    maps = torch.empty(
+        (count, channels, height, width), dtype=rows.dtype, device=rows.device, memory_format=torch.channels_last
+    )
+    flat = maps.permute(0, 2, 3, 1).view(rows.shape[0], -1)
+    torch.mm(rows, matrix, out=flat)
+    return maps

@@ -8,7 +8,6 @@ stays outside: a turn is given its pictures, and returns the gradient with respe
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zerosum.data.cache import cache_folder
 from zerosum.game.game import Stats
 from zerosum.game.player import Players
 from zerosum.game.rounds import Batch, CriticTurn, Draw, GeneratorTurn, Turn, differentiate, generated
@@ -41,9 +39,6 @@ class Compiled:
     backend: str = "inductor"
     questions: dict[object, list[Question]] = field(default_factory=dict)
     functions: dict[object, Function] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        keep_code()
 
     def __call__(self, turn: Turn, players: Players, draw: Draw, memory: Memory, share: float) -> tuple[Stats, Memory]:
         if _asks_generator(turn):  # whose batch norm may not change while its pass on the draw waits for a gradient
@@ -99,15 +94,6 @@ class Compiled:
             return torch.autograd.grad(loss * share, moved, allow_unused=True), stats, memory
 
         return torch.compile(loss_and_slopes, backend=self.backend, fullgraph=True, dynamic=False)
-
-
-def keep_code() -> None:
-    """Let torch keep what it compiles in our cache, for later runs, unless the user named a place."""
-    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
-
-    name = "TORCHINDUCTOR_CACHE_DIR"
-    if os.environ.get(name) in (None, default_cache_dir()):  # which torch sets by itself
-        os.environ[name] = str(cache_folder() / "compiled")
 
 
 def _asks_generator(turn: Turn) -> bool:

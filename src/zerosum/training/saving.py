@@ -13,6 +13,7 @@ from zerosum import files
 from zerosum.data.pixels import grid, to_bytes
 from zerosum.errors import UserError
 from zerosum.networks.latent import draw_labels
+from zerosum.networks.precision import factors
 from zerosum.recipe import describe
 from zerosum.training import checkpoint
 
@@ -33,7 +34,7 @@ def write_grids(trainer: Trainer, *, real: bool = False) -> str:
         files.write(trainer.run.folder / "samples" / "real.png", grid(_real(trainer, count, columns), columns))
     latents = trainer.recipe.latent.draw(trainer.seed, "grid", 0, count).to(trainer.device)
     labels = torch.arange(count, device=trainer.device) % columns if trainer.recipe.classes else None
-    with torch.no_grad():
+    with torch.no_grad(), factors(trainer.device):
         pixels = to_bytes(averaged(trainer)(latents, labels))
     path = files.write(trainer.run.sample_file(trainer.images), grid(pixels, columns))
     return str(path)
@@ -83,7 +84,8 @@ def ensure_snapshot(trainer: Trainer) -> None:
 
 def averaged(trainer: Trainer) -> nn.Module:
     """The averaged generator, ready to sample from."""
-    return trainer.average.network(trainer.generator, _statistics(trainer))
+    with factors(trainer.device):
+        return trainer.average.network(trainer.generator, _statistics(trainer))
 
 
 def shares(trainer: Trainer) -> np.ndarray:

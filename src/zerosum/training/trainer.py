@@ -126,7 +126,7 @@ class Trainer:
         clock = Clock(self.images, self.rounds, budget.at(self.images))
         seen = {turn.draw for turn in self.turns if turn.player == "critic" and turn.is_played(clock.round)}
         images = sum(self.draw_sizes[draw] for draw in seen)
-        with factors(self.device, tf32=self.recipe.precision == "tf32"):
+        with factors(self.device, tf32=self.recipe.precision == "tf32", tried=True):
             stats, self.memory = self.engine(
                 self.recipe.moves, self.players, self.draws(clock), self.memory, self.check_gradients
             )

@@ -268,7 +268,7 @@ def exactly() -> Iterator[None]:
         if not torch.cuda.is_available():
             yield
             return
-        with torch.autocast("cuda", enabled=False), factors(torch.device("cuda"), tf32=False):
+        with torch.autocast("cuda", enabled=False), factors(torch.device("cuda")):
             yield
 
 
