@@ -10,7 +10,7 @@ from typing import Any
 from zerosum.errors import UserError
 from zerosum.interrupt import Interrupt
 from zerosum.kept import keep_code
-from zerosum.options.judging import Compare, Doctor, Evaluate, Recipes, Report, Track, Watch
+from zerosum.options.judging import Compare, Diagnose, Doctor, Evaluate, Recipes, Report, Track, Watch
 from zerosum.options.making import Check, Prepare, Sample, Train
 from zerosum.options.texts import parse_settings, parse_time
 
@@ -26,6 +26,8 @@ def obey(command: Any) -> int:
             return _evaluate(command)
         case Compare():
             return _compare(command)
+        case Diagnose():
+            return _diagnose(command)
         case Report():
             return _report(command)
         case Watch():
@@ -151,6 +153,25 @@ def _compare(command: Compare) -> int:
         keys = chosen(found.rows, command.plot)
         path = files.write(Path(command.out or "compare.svg"), plot(found.groups, keys, among).encode())
         say(f"{', '.join(label(key, among) for key in keys)}: {path}")
+    return 0
+
+
+def _diagnose(command: Diagnose) -> int:
+    from zerosum import files
+    from zerosum.diagnosing import diagnose
+    from zerosum.progress import Screen
+
+    with Interrupt(), Screen() as screen:
+        found, checks = diagnose(
+            command.target, command.against, data_root=command.data_root, say=screen.say, looked=screen.looked
+        )
+    for one in found:
+        say("\n".join(one.lines()))
+    if not found:
+        say(f"Nothing wrong at {checks} check{'' if checks == 1 else 's'}.")
+    if command.json:
+        files.write_json(Path(command.json), [one.record() for one in found])
+        say(f"Everything: {command.json}")
     return 0
 
 

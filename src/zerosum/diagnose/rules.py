@@ -94,6 +94,8 @@ def overfits(now: Check, past: Sequence[Check]) -> Evidence | None:
     far = now.get("accuracy_train", 0) - now.get("accuracy_held", 1)
     if now.get("remembers", 0) >= 0.8 and far >= 0.25:
         return _evidence(now, "remembers", "accuracy_train", "accuracy_held", "r_v")
+    if now.get("sign_train", 0) > 0.85 and now.get("separates_train", 0) > 0.95:  # logs without held-out pictures
+        return _evidence(now, "sign_train", "separates_train", "augment")
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -78,7 +78,7 @@ class Diagnosis:
         return gone
 
 
-def numbers(line: dict[str, object]) -> dict[str, float]:
+def numbers(line: Mapping[str, object]) -> dict[str, float]:
     """The numbers of a line of a log."""
     return {
         name: value for name, value in line.items() if isinstance(value, int | float) and not isinstance(value, bool)

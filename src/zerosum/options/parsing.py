@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[type, str]] = {  # each with its help, whose first lin
     "sample": (making.Sample, making.SAMPLE),
     "evaluate": (judging.Evaluate, judging.EVALUATE),
     "compare": (judging.Compare, judging.COMPARE),
+    "diagnose": (judging.Diagnose, judging.DIAGNOSE),
     "report": (judging.Report, judging.REPORT),
     "watch": (judging.Watch, judging.WATCH),
     "track": (judging.Track, judging.TRACK),
