@@ -137,7 +137,8 @@ def test_public_names() -> None:
 
 
 OPTIONS = {
-    "train": "data recipe out images time resolution batch seed device engine fit broken data_root set fork dry_run",
+    "train": "data recipe out images time resolution batch seed device engine fit broken data_root set fork amendments "
+    "act dry_run",
     "sample": "run seeds out label truncation",
     "evaluate": "target against metrics draws weights which device json data_root",
     "compare": "runs plot out",

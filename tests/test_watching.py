@@ -10,6 +10,8 @@ import torch
 
 import zerosum
 from zerosum import files
+from zerosum.diagnose.rules import Rule
+from zerosum.diagnose.verdicts import Diagnosis
 from zerosum.errors import Stopped
 from zerosum.run import Run
 from zerosum.training.trainer import Budget, Trainer
@@ -157,3 +159,27 @@ def test_a_fork_keeps_or_drops_what_was_amended(
     assert sorted(left("own", settings=own)) == [
         path for path in paths if path != "players.critic.optimizer.rate.start"
     ]
+
+
+@pytest.mark.parametrize("act", [True, False])
+def test_other_verdicts_change_a_run_only_if_asked_to(
+    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: bool
+) -> None:
+    rule = Rule("critic too weak", lambda now, past: {"x": 1.0}, "It is too weak.")
+
+    def watch(*given: Any) -> Watch:
+        return Watch(*given, diagnosis=Diagnosis(rules=(rule,)))
+
+    monkeypatch.setattr("zerosum.launch.Watch", watch)
+    monkeypatch.setattr("zerosum.watching.SHARE", 1e9)  # however slow the machine is, there are checks enough
+    said: list[str] = []
+    run = train(plain_data, tmp_path / "run", images=3200, act=act, say=said.append)
+    events = files.read_lines(run.events)
+    assert sum(event["event"] == "verdict" for event in events) == 1
+    assert any("It is too weak. Speed the critic up" in line for line in said)
+    amended = [event for event in events if event["event"] == "amended"]
+    assert [event["why"] for event in amended] == ["critic too weak"] * act
+    assert run.finished_at() == 3200
+    if act:
+        assert amended[0]["settings"]["players.critic.optimizer.rate.start"] == "0.004"
+        assert "players.generator.optimizer.rate.start" not in amended[0]["settings"]

@@ -85,6 +85,8 @@ def _train_now(command: Train) -> int:
             request,
             out=command.out,
             fork=command.fork,
+            amendments=command.amendments,
+            act=command.act,
             say=screen.say,
             looked=screen.looked,
             prepared=screen.prepared,
@@ -193,7 +195,8 @@ def _watch(command: Watch) -> int:
 def _track(command: Track) -> int:
     from zerosum.follow import track
 
-    track(command.run, command.to, out=command.out, project=command.project, once=command.once, say=say)
+    with Interrupt():
+        track(command.run, command.to, out=command.out, project=command.project, once=command.once, say=say)
     return 0
 
 
@@ -260,3 +263,4 @@ def _data(command: Check | Prepare) -> int:
 def say(text: str) -> None:
     """Print a line."""
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -6,7 +6,6 @@ The colours are 24 bits; rich makes 256 of them where the terminal knows no more
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 from PIL import Image
@@ -30,7 +29,6 @@ def possible(console: Console) -> bool:
         console.is_terminal
         and not console.is_dumb_terminal
         and not console.no_color
-        and "NO_COLOR" not in os.environ
         and console.color_system in ("truecolor", "256")
         and console.encoding.startswith("utf")
     )

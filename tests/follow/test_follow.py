@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ from zerosum.follow.items import Config, Item, Numbers, Pictures, Rewound, Words
 from zerosum.follow.lines import numbers, sentence
 from zerosum.follow.sent import Sent, read_sent
 from zerosum.run import Run
+from zerosum.tail import New
 
 
 @pytest.fixture
@@ -113,6 +115,21 @@ def test_a_rewound_run_is_sent_again_from_there(run: Run, follower: Follower, tm
         Numbers(400, {"seconds": 40.0, "critic.loss": 1.1}),
     ]
     assert list(restarted(follower, tmp_path).new()) == []
+
+
+def test_what_was_forgotten_is_forgotten_for_good(run: Run, follower: Follower, tmp_path: Path) -> None:
+    for expected in ([Rewound(200)], []):
+        run.rewind(200)
+        run.event("resumed", 200)
+        assert list(restarted(follower, tmp_path).new()) == expected
+        follower = Follower(run, follower.sent)
+        list(follower.new())
+
+
+def test_a_log_that_is_rewritten_while_it_is_read(follower: Follower, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = iter([New([metric(300, 1.0)], False), New([metric(300, 1.0), metric(300, 2.0)], True), New([], False)])
+    monkeypatch.setitem(follower._tails, "metrics", SimpleNamespace(new=lambda: next(parts)))
+    assert [item.values for item in follower.new()] == [{"kernel (track400, ema)": value} for value in (1.0, 2.0)]
 
 
 def test_a_rollback_is_a_rewind_and_is_said(run: Run, follower: Follower) -> None:
@@ -284,7 +301,10 @@ def test_mistakes_are_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(UserError, match=rf"--to {name} needs the package {name} .*: pip install {name}"):
             track(run.folder, name, once=True)
-    with files.locked(run.folder, ".lock-follow-wandb"), pytest.raises(UserError, match="in use"):
+    with (
+        files.locked(run.folder, ".lock-follow-wandb"),
+        pytest.raises(UserError, match="is being sent to wandb by another process"),
+    ):
         track(run.folder, "wandb", once=True)
     (run.folder / ".follow-wandb.json").write_text('{"id": 3}')
     with pytest.raises(UserError, match=r"\.follow-wandb\.json is damaged: delete it"):

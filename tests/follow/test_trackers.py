@@ -253,6 +253,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize("to", ["wandb", "trackio", "mlflow"])
 def test_a_run_in_the_tracker_itself(tmp_path: Path, to: str) -> None:

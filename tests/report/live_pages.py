@@ -133,9 +133,9 @@ class Stream:
 
 
 @contextlib.contextmanager
-def served(folder: Path, host: str = "127.0.0.1") -> Iterator[Page]:
+def served(folder: Path, host: str = "127.0.0.1", port: int = 0) -> Iterator[Page]:
     """The page of a folder, in a thread."""
-    with listen(host, 0) as sock:
+    with listen(host, port) as sock:
         server, pages = server_of(Hall(folder), host)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()

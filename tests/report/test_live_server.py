@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from live_pages import Page, add_stats, key_of, quicken, served, wait_for, write_grid, write_run
@@ -110,8 +111,6 @@ def test_pictures_of_samples_are_given(page: Page, folder: Path) -> None:
 )  # fmt: skip
 def test_nothing_else_is_given(page: Page, name: str) -> None:
     key = key_of("002-digits-modern")
-    from urllib.parse import quote
-
     status, _, text = page.get(f"/file/{key}/samples/{quote(name, safe='%/.')}")
     assert status == 404
     assert "secret" not in text

@@ -214,7 +214,8 @@ def test_factors_are_rounded_only_where_that_was_asked(tmp_path: Path, monkeypat
     said: list[bool] = []
 
     @contextlib.contextmanager
-    def note(device: torch.device, *, tf32: bool) -> Iterator[None]:
+    def note(device: torch.device, *, tf32: bool, tried: bool) -> Iterator[None]:
+        assert tried
         said.append(tf32)
         yield
 

@@ -69,13 +69,16 @@ def track(
     config = Run(folder).read()
     if to not in TRACKERS:
         raise UserError(f"'{to}' is no tracker: choose one of {', '.join(TRACKERS)}.")
-    with files.locked(folder, f".lock-follow-{to}"):
-        cursor = folder / f".follow-{to}.json"
-        sent = read_sent(cursor)
-        name = clean(folder.resolve().name) or "run"
-        place = Place(folder, name, sent.id, project, config, None if out is None else Path(out), say)
-        with contextlib.closing(opened(to, place)) as tracker:
-            follow(Follower(Run(folder), sent, say), tracker, cursor, once=once)
+    try:
+        with files.locked(folder, f".lock-follow-{to}"):
+            cursor = folder / f".follow-{to}.json"
+            sent = read_sent(cursor)
+            name = clean(folder.resolve().name) or "run"
+            place = Place(folder, name, sent.id, project, config, None if out is None else Path(out), say)
+            with contextlib.closing(opened(to, place)) as tracker:
+                follow(Follower(Run(folder), sent, say), tracker, cursor, once=once)
+    except files.InUse:
+        raise UserError(f"{folder} is being sent to {to} by another process: let it go on, or stop it.") from None
 
 
 def opened(to: str, place: Place) -> Tracker:

@@ -54,6 +54,10 @@ class Train:
     """A dial of the recipe (width=64) or a field of it (players.critic.optimizer.beta1=0); may be repeated."""
     fork: Annotated[str | None, tyro.conf.arg(metavar="NEW")] = None
     """Copy the state of --out to this new folder and go on there with the settings given here."""
+    amendments: Literal["keep", "drop"] = "keep"
+    """What was changed while --out was trained (after values that are not finite, say): the fork keeps or drops it."""
+    act: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Follow the diagnosis: change learning rates by its remedies, not only after a divergence."""
     dry_run: Annotated[bool, tyro.conf.arg(aliases=["-n"]), tyro.conf.FlagCreatePairsOff] = False
     """Print the resolved recipe and the reason of each automatic choice, and do nothing."""
 

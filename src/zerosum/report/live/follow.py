@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zerosum.errors import UserError
-from zerosum.report.facts import MOST_LINES, MOST_SIGNALS, MOST_STATS, Facts, Moment, Record, inside
-from zerosum.report.facts import moments as moments
+from zerosum.report.facts import MOST_LINES, MOST_SIGNALS, MOST_STATS, Facts, Moment, Record, inside, moments
 from zerosum.report.thinned import Thinned
 from zerosum.run import Run
 from zerosum.tail import Tail

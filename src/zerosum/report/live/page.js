@@ -81,7 +81,6 @@ function connect() {
   const address = new URL(document.body.dataset.events, location.href);
   address.searchParams.set("since", token || "");
   source = new EventSource(address);
-  source.addEventListener("open", () => linked(true));
   source.addEventListener("error", () => linked(false));
   source.addEventListener("parts", (event) => { linked(true); token = event.lastEventId; show(JSON.parse(event.data)); });
   source.addEventListener("gone", () => { leave(); linked(false, "this run is gone"); });
@@ -143,7 +142,7 @@ function play() {
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("dialog[open]")) return;
   const typing = event.target.closest("input:not([type=radio]), textarea, select");
-  const pressed = event.target.closest("a, button, summary, input");
+  const pressed = event.target.closest("main a, main button, main summary, main input, header a");
   if (typing) return;
   const radio = event.target.type === "radio";
   const across = one ? 0 : 1;

@@ -60,11 +60,13 @@ class Pages:
     Attributes:
         leaving: whether streams should end because the server does.
         streams: how many browsers are connected.
+        walking: how many wait for a walk.
     """
 
     def __init__(self, hall: Hall, leaving: Callable[[], bool]) -> None:
         self.hall, self.leaving, self.walks = hall, leaving, Walks()
         self.streams = 0
+        self.walking = 0
         self.one = anyio.CapacityLimiter(1)
 
     def routes(self) -> list[Route]:
@@ -111,13 +113,16 @@ class Pages:
         snapshot = await run_in_threadpool(self.hall.snapshot, request.path_params["key"])
         if snapshot is None:
             return PlainTextResponse("This run has no model yet: wait for its first snapshot.", 404)
-        if self.one.statistics().tasks_waiting >= WAITING:
+        if self.walking > WAITING:
             return PlainTextResponse("Other walks are being made: try again in a moment.", 503)
+        self.walking += 1
         try:
             seed = page.seed_of(request.query_params.get("seed", "0"))
             made = await anyio.to_thread.run_sync(self.walks.walk, snapshot, seed, limiter=self.one)
         except UserError as error:
             return PlainTextResponse(str(error), 422)
+        finally:
+            self.walking -= 1
         return Response(made, media_type="image/webp", headers={"cache-control": "private, max-age=60"})
 
     async def events(self, request: Request) -> Response:
@@ -142,7 +147,9 @@ class Pages:
                 if view is None:
                     yield _event("gone", "", {})
                     return
-                if view.token != (before.token if before else since):
+                if before is None and view.token == since:
+                    yield _event("parts", view.token, changes(view, view))  # nothing, but now it is known to live
+                elif before is None or view.token != before.token:
                     yield _event("parts", view.token, changes(before, view))
                     quiet = 0
                 elif (quiet := quiet + 1) % HEARTBEAT == 0:
