@@ -21,6 +21,7 @@ from zerosum import __version__
 from zerosum.advice import devices
 from zerosum.conformance import noise
 from zerosum.errors import UserError
+from zerosum.networks.precision import factors
 from zerosum.plan import machine as choose
 from zerosum.recipe import Precision, Recipe
 from zerosum.recipes import CATALOGUE
@@ -116,7 +117,8 @@ def peaks(device: str) -> Peaks:
         (x, weight, 2 * 32**3 * 9 * 256**2, _convolution),
     ):
         for kind in (torch.float32, torch.bfloat16):
-            rates.append(_rate(run, first.to(kind), second.to(kind), count))
+            with factors(torch.device(device)):
+                rates.append(_rate(run, first.to(kind), second.to(kind), count))
     return Peaks(rates[0], rates[1], rates[2], rates[3])
 
 

@@ -33,7 +33,8 @@ def segments(layers: Sequence[nn.Module]) -> list[list[nn.Module]]:
 
     A layer that draws random numbers stands alone, for it is never computed again: it would draw others. Between them
     every layer that is made of layers (a block) begins a segment; where there are none, each sqrt(n)-th of n layers
-    with weights. So none begins with an activation, which may change what it is given in place.
+    with weights. So none begins with an activation, which may change what it is given in place; networks put no such
+    activation right behind a random layer.
     """
     stretches: list[list[nn.Module]] = []
     for layer in layers:

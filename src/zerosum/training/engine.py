@@ -15,6 +15,7 @@ from zerosum.game.player import Players
 from zerosum.game.rounds import Compute, Draw, Move, Turn, play
 from zerosum.game.schedules import Ramp
 from zerosum.game.terms import Memory
+from zerosum.networks import CATALOGUE
 from zerosum.recipe import SGD, Recipe
 from zerosum.training.captured import Captured
 from zerosum.training.compiled import Compiled
@@ -48,6 +49,9 @@ def refusal(name: Name, recipe: Recipe, device: str) -> str | None:
         return "a turn of one's own may do anything with the clock"
     if name == "compile" and recipe.checkpoint:
         return "torch's compiler does not follow what is computed again in a backward pass (checkpoint=true)"
+    foreign = any(type(spec.net) not in CATALOGUE.values() for spec in recipe.players.values())
+    if name == "graph" and recipe.checkpoint and foreign:
+        return "a network of one's own is computed again as a whole, for which torch asks where its random numbers are"
     moving = [spec.optimizer.momentum for spec in recipe.players.values() if isinstance(spec.optimizer, SGD)]
     if name == "graph" and any(isinstance(momentum, Ramp) for momentum in moving):
         return "its momentum changes, which torch's optimizer takes as a constant"
