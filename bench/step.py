@@ -59,9 +59,11 @@ KERAS16 = Contestant("Keras 3 on TensorFlow, mixed_bfloat16", "keras16", False, 
 TORCHGAN = Contestant("torchgan's Trainer, which runs G twice", "torchgan", False, ("torchgan",), "torchgan")
 MIMICRY = Contestant("mimicry's train steps, which run G twice", "mimicry", False, ("torch_mimicry",), "mimicry")
 PEAK = Contestant("3x3, 256 to 256 channels, forward, fp32, channels_last", "peak", True)
+PEAK16 = Contestant("the same in bf16", "peak16", True)
+PEAKS = (PEAK, PEAK16)
 PEERS = (KERAS, KERAS16, TORCHGAN, MIMICRY)
 HERE = tuple(peer for peer in PEERS if all(importlib.util.find_spec(module) for module in peer.modules))
-CONTESTANTS = (PLAIN, PLAIN_TUNED, ZEROSUM, ZEROSUM16, ZEROSUM_DEFAULT, *HERE, PEAK)  # the peak last
+CONTESTANTS = (PLAIN, PLAIN_TUNED, ZEROSUM, ZEROSUM16, ZEROSUM_DEFAULT, *HERE, *PEAKS)  # the peaks last
 
 
 class Facts(NamedTuple):
@@ -100,7 +102,8 @@ def work(connection: Connection[Any, Any], contestant: Contestant, table: Table)
     from zerosum.allocator import tune_allocator
 
     tuned = tune_allocator() if contestant.tuned else False
-    own = {"zerosum": zerosum, "zerosum16": functools.partial(zerosum, precision="bf16"), "peak": peak}
+    own = {"zerosum": zerosum, "zerosum16": functools.partial(zerosum, precision="bf16")}
+    own |= {"peak": peak, "peak16": functools.partial(peak, half=True)}
     build = own.get(contestant.kind) or getattr(peers, contestant.kind)
     with tempfile.TemporaryDirectory() as folder:
         step, parameters = build(table, Path(folder))
@@ -154,13 +157,15 @@ def zerosum(table: Table, folder: Path, precision: Literal["fp32", "bf16"] = "fp
     return step, peers.parameters(*(trainer.players[name].net for name in ("generator", "critic")))
 
 
-def peak(table: Table, folder: Path) -> tuple[Step, list[int]]:
+def peak(table: Table, folder: Path, half: bool = False) -> tuple[Step, list[int]]:
     """A large convolution in the layout that zerosum uses: what is attainable on this machine."""
     import torch
     import torch.nn.functional as F
 
     x = torch.randn(32, 256, 32, 32).to(memory_format=torch.channels_last)
     weight = torch.randn(256, 256, 3, 3).to(memory_format=torch.channels_last)
+    kind = torch.bfloat16 if half else torch.float32
+    x, weight = x.to(kind), weight.to(kind)
     return lambda: F.conv2d(x, weight, padding=1), []
 
 
@@ -184,7 +189,7 @@ def compare(table: Table, rounds: int, steps: int) -> dict[Contestant, Result]:
         theirs.close()  # so that a worker's death is an EOFError here
         if facts := heard(contestant, connections[contestant]):
             results[contestant] = Result(facts, [])
-    counts = [result.facts.parameters for contestant, result in results.items() if contestant != PEAK]
+    counts = [result.facts.parameters for contestant, result in results.items() if contestant not in PEAKS]
     assert all(count == counts[0] for count in counts), f"the networks are not equal: parameters {counts}"
     for number in range(rounds):
         for contestant in list(results) if number % 2 == 0 else list(results)[::-1]:
@@ -219,11 +224,11 @@ def ratios(base: Result, other: Result) -> list[float]:
 def report(table: Table, results: dict[Contestant, Result]) -> str:
     """The table, and the ratios in words."""
     base, tuned, ours, ours16 = (results[each] for each in (PLAIN, PLAIN_TUNED, ZEROSUM, ZEROSUM16))
-    peak_rate = results[PEAK].rate(ours)
+    peak_rate, peak16_rate = (results[each].rate(ours) for each in PEAKS)
     lines = [f"## {table.size}x{table.size}x{table.channels}, batch {table.batch}", ""]
     lines += ["Parameters: generator {:,}, discriminator {:,}.".format(*base.facts.parameters)]
     lines += [f"GFLOP per step: plain loop {base.facts.gflop:.2f}, zerosum {ours.facts.gflop:.2f}."]
-    lines += [f"Attained convolution peak ({PEAK.name}): {peak_rate:.0f} GFLOP/s."]
+    lines += [f"Attained convolution peak ({PEAK.name}): {peak_rate:.0f} GFLOP/s, in bf16 {peak16_rate:.0f}."]
     if not ours.facts.tuned:
         lines += ["The malloc setting did not take effect: every contestant ran with default malloc."]
     lines += [f"Not timed, for its process died: {peer.name}." for peer in HERE if peer not in results]
@@ -232,12 +237,13 @@ def report(table: Table, results: dict[Contestant, Result]) -> str:
     head = ["contestant", "ms/step", "images/s", *headings, "GFLOP/s", "of peak"]
     lines += ["", f"| {' | '.join(head)} | peak RSS MiB |", "|---" * len(head) + "|---|"]
     for contestant, result in results.items():
-        if contestant == PEAK:
+        if contestant in PEAKS:
             continue
         seconds, rate, mark = result.seconds(), result.rate(ours), "" if result.facts.gflop else "*"
         cells = [contestant.name, f"{1000 * seconds:.1f}", f"{table.batch / seconds:.1f}"]
         cells += [f"{statistics.median(ratios(other, result)):.2f}" for other in (base, *rivals.values())]
-        cells += [f"{rate:.0f}{mark}", f"{rate / peak_rate:.0%}{mark}"]
+        own_peak = peak16_rate if contestant in (ZEROSUM16, KERAS16) else peak_rate
+        cells += [f"{rate:.0f}{mark}", f"{rate / own_peak:.0%}{mark}"]
         lines += [f"| {' | '.join(cells)} | {result.turns[-1].peak_mib:.0f} |"]
     if KERAS in results or KERAS16 in results:
         lines += ["", "*: not counted but taken from zerosum's step, which does the same work."]
