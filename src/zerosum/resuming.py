@@ -76,7 +76,10 @@ def differences(old: Any, new: Any, at: str = "") -> list[str]:
 
 
 def comparable(resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """A resolved recipe to compare: without ``checkpoint``, which changes no number; defaults where fields are new."""
+    """A resolved recipe to compare: without ``checkpoint``, which changes no number; defaults where fields are new.
+
+    Only for fields of the recipe itself: one more inside a network or an optimizer is a difference, and is refused.
+    """
     fields = {field.name: field.default for field in dataclasses.fields(Recipe)}
     defaults = {name: describe(value) for name, value in fields.items() if value is not dataclasses.MISSING}
     return {name: value for name, value in (defaults | dict(resolved)).items() if name != "checkpoint"}
