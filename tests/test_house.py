@@ -41,6 +41,7 @@ ORDER = [  # a room may import only rooms above it
     "doctor",
     "tracking",
     "probing",
+    "machine",
     "watching",
     "amending",
     "judging",

@@ -11,9 +11,11 @@ import errno
 import hashlib
 import json
 import os
+import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 TEMPORARY = ".writing-"
+GLANCE = 0.02  # seconds for which somebody may hold a lock who only looks whether it is held
 
 
 class InUse(UserError):
@@ -52,6 +55,20 @@ def write(path: Path, content: bytes) -> Path:
     return path
 
 
+def abandoned(temporary: Path) -> bool:
+    """Whether nobody will finish a temporary file: its process is no more, or is this one."""
+    found = re.match(re.escape(TEMPORARY) + r"(\d+)-", temporary.name)
+    if found is None or int(found[1]) == os.getpid() or os.name == "nt":  # there, asking about a process ends it
+        return True
+    try:
+        os.kill(int(found[1]), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def write_json(path: Path, value: object) -> Path:
     """Write ``value`` as indented JSON (see ``write``); non-finite numbers are refused."""
     return write(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
@@ -75,7 +92,7 @@ def read_lines(path: Path) -> list[dict[str, object]]:
         return []
     records = []
     for line in path.read_bytes().splitlines(keepends=True):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             record = json.loads(line) if line.endswith(b"\n") else None
             if isinstance(record, dict):
                 records.append(record)
@@ -144,26 +161,38 @@ def locked(folder: Path, name: str = ".lock", *, wait: bool = False) -> Iterator
         folder.mkdir(parents=True, exist_ok=True)
         file = open(folder / name, "ab")  # noqa: SIM115 - closed below, after the lock
     try:
-        try:
-            if os.name == "nt":
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK):
-                raise UserError(
-                    f"{folder} cannot be locked ({error.strerror}): choose a folder on another disk."
-                ) from None
-            raise InUse(
-                f"{folder} is in use by another zerosum process: wait for it, stop it, or name another run with --out."
-            ) from None
+        if not _taken(file, folder, wait):
+            time.sleep(GLANCE)
+            if not _taken(file, folder, wait):
+                raise InUse(
+                    f"{folder} is in use by another zerosum process: wait for it, stop it, or name another run with "
+                    "--out."
+                )
         yield
     finally:
         file.close()
+
+
+def _taken(file: BinaryIO, folder: Path, wait: bool) -> bool:
+    """Take the lock; whether nobody else has it.
+
+    Raises:
+        UserError: there are no locks on this disk.
+    """
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            raise UserError(f"{folder} cannot be locked ({error.strerror}): choose a folder on another disk.") from None
+        return False
+    return True
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], header: str) -> str:

@@ -50,7 +50,7 @@ class Probe:
         trainer, pictures = self.trainer, self.trainer.pictures
         batch = trainer.recipe.batch // trainer.recipe.accumulate
         self.batch = min(batch, max(1, 2**22 // max(1, int(np.prod(pictures.pixels.shape[1:])))))
-        self.batch -= self.batch % self.sight.pack
+        self.batch = max(self.batch - self.batch % self.sight.pack, self.sight.pack)
         self.count = max(1, COUNT // self.batch) * self.batch
         known = pictures.take("train", pictures.some(KNOWN))
         self.train = self._side(*known, self.count)

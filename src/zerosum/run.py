@@ -71,7 +71,7 @@ class Run:
         try:
             content = json.loads(self.recipe_file.read_text())
             found, _ = content["format"], [content[key] for key in PARTS]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise UserError(
                 f"{self.recipe_file} is not a recipe of zerosum (or is damaged): choose another folder with --out."
             ) from None
@@ -159,7 +159,8 @@ class Run:
             if found and int(found[0]) > images:
                 path.unlink(missing_ok=True)
         for path in self.folder.rglob(f"{files.TEMPORARY}*"):
-            path.unlink(missing_ok=True)
+            if files.abandoned(path):
+                path.unlink(missing_ok=True)
 
     def best(self) -> int | None:
         """Images of the snapshot with the best tracking metric (averaged weights), or None.

@@ -16,6 +16,7 @@ from zerosum.data.telling import Say, silent
 from zerosum.diagnose.data import of_pictures
 from zerosum.diagnose.remedies import advice, settings
 from zerosum.diagnose.verdicts import Diagnosis, Verdict, numbers
+from zerosum.machine import room
 from zerosum.probing import Probe, write_nearest
 from zerosum.run import Run
 from zerosum.tail import Tail
@@ -46,9 +47,11 @@ class Watch:
     diagnosis: Diagnosis = field(default_factory=Diagnosis)
     probe: Probe | None = None
     fresh: list[Mapping[str, float]] = field(default_factory=list)  # lines of stats since the last check
+    clock: tuple[float, float] = (0.0, 0.0)  # the trainer's seconds, and those it waited, at the last check
 
     def __post_init__(self) -> None:
         self.stats = Tail(self.run.stats)
+        self.clock = (self.trainer.seconds, self.trainer.waited)
         for line in files.read_lines(self.run.signals):
             self.diagnosis.see(numbers(line))
         checks = self.diagnosis.checks
@@ -75,7 +78,7 @@ class Watch:
         """One check, at a share of the budget; the next is due after ``apart`` images, or later if this took long."""
         began = time.monotonic()
         self.probe = self.probe or Probe(self.trainer)
-        check = self.probe.look() | self._means() | {"share": round(share, 5)}
+        check = self.probe.look() | self._means() | self._machine() | {"share": round(share, 5)}
         seconds = time.monotonic() - began
         first = len(self.diagnosis.checks) < 2  # which load what later ones have
         rate = check.get("images_per_second")
@@ -105,6 +108,14 @@ class Watch:
         self.say(f"{verdict.name}: {verdict.says} {remedy}".rstrip())
         if verdict.level == "act" or (self.act and settings(verdict.name, self.content.get("resolved", {}))):
             self.wants = self.wants or verdict
+
+    def _machine(self) -> dict[str, float]:
+        """The share of the time since the last check that went into waiting for pictures, and the room left."""
+        before, self.clock = self.clock, (self.trainer.seconds, self.trainer.waited)
+        passed, waited = (now - then for now, then in zip(self.clock, before, strict=True))
+        found = room(self.run.folder, self.trainer.device)
+        found |= {"waiting": waited / passed} if passed > 0 else {}
+        return {name: round(value, 4) for name, value in found.items()}
 
     def _lines(self) -> list[Mapping[str, float]]:
         found: list[Mapping[str, float]] = []

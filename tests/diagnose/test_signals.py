@@ -74,7 +74,25 @@ def test_copies_are_told_from_new_pictures_of_the_same_kind():
     assert copied["nearest"] < 0.1
     assert copied["copies"] == 1
     blurred = reals.of_copies(0.5 * points(2, 100))  # nearer to everything, and no copies
-    assert blurred["nearest"] == pytest.approx(1, abs=0.05)
+    assert blurred["nearest"] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("sizes", [(900, 100), (2000, 100), (200, 200)])
+def test_copies_are_found_whatever_the_split(sizes):
+    known, held = points(0, sizes[0]), points(1, sizes[1])
+    reals = signals.Reals(known, held, 100)
+    assert reals.of_copies(points(2, 100))["nearest"] == pytest.approx(1, abs=0.1)
+    half = torch.cat([known[:60], points(2, 40)])
+    assert reals.of_copies(half)["nearest"] < 0.1
+    assert reals.of_copies(half)["copies"] == pytest.approx(0.6, abs=0.03)
+
+
+def test_copies_are_found_where_nothing_is_held_out():
+    known = points(0, 40)
+    reals = signals.Reals(known, None, 40)
+    assert reals.of_copies(points(2, 100))["copies"] < 0.03
+    assert reals.of_copies(known[:20].repeat(5, 1))["copies"] == 1
+    assert "nearest" not in reals.of_copies(known)
 
 
 def test_values_that_are_not_finite_give_no_signal():

@@ -10,6 +10,7 @@ from zerosum.diagnose.verdicts import Verdict
 LOOKED_AT, BYTES = 5_000, 64 << 20
 FEW, TWINS, BLANK = 200, 0.05, 0.02
 LEVEL = 4.0  # grey levels: pictures that vary less are blank
+RANGE = 64  # grey levels that all pictures together should use at least
 
 
 def of_pictures(pictures: Pictures) -> list[Verdict]:
@@ -29,6 +30,10 @@ def of_pictures(pictures: Pictures) -> list[Verdict]:
     if blank > BLANK:
         says = f"{blank:.0%} of the pictures are of one colour: the generator will learn to make such."
         found.append(_verdict("blank pictures", says, {"share": round(blank, 4), "looked at": float(len(rows))}))
+    lowest, highest = int(rows.min()), int(rows.max())
+    if LEVEL < highest - lowest < RANGE:
+        says = f"All pictures lie between the values {lowest} and {highest} of 0 to 255: they hardly differ."
+        found.append(_verdict("dim pictures", says, {"lowest": float(lowest), "highest": float(highest)}))
     return found
 
 

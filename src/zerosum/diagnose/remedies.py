@@ -56,6 +56,10 @@ REMEDIES: dict[str, Remedy] = {
     "blank pictures": Remedy("Leave them out: zerosum data check names them."),
     "flat": Remedy("Stop, or take the best snapshot; for more, a wider network or more pictures."),
     "slower": Remedy("Look at what else the machine does: zerosum doctor measures it."),
+    "waits for data": Remedy("Decode the pictures once (zerosum data prepare), to a local disk."),
+    "memory nearly full": Remedy("Close what else runs, or go on with --batch auto or --set checkpoint=true."),
+    "disk nearly full": Remedy("Make room: nothing that was saved is lost, and the same command goes on."),
+    "dim pictures": Remedy("Look at samples/real.png: pictures are expected to use values from 0 to 255."),
 }
 
 

@@ -6,6 +6,7 @@ that quiet. Thresholds were chosen on provoked failures (``bench/zoo.py``); ``re
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,12 +46,14 @@ def diverged(now: Check, past: Sequence[Check]) -> Evidence | None:
     """Weights or scores many times as large as before, and pictures that cover nothing."""
     if now.get("coverage_raw", 0) >= 0.1:
         return None
-    grown = {name: _growth(name, now, past) for name in ("weights.critic", "weights.generator")}
-    if max(grown.values()) > 8:
-        return {
-            **{f"{name}, times the first": value for name, value in grown.items()},
-            **_evidence(now, "coverage_raw"),
-        }
+    names = ("weights.critic", "weights.generator", "sigma.critic", "sigma.generator")
+    grown = {f"{name}, times the first": _growth(name, now, past) for name in names}
+    gaps = [abs(check["gap"]) for check in past if "gap" in check]
+    usual = max(statistics.median(gaps), 1e-9) if len(gaps) >= WARM_UP else math.inf
+    apart = abs(now.get("gap", 0.0)) / usual
+    if max(grown.values()) > 8 or (apart > 30 and abs(now.get("gap", 0.0)) > 30):
+        most = max(grown, key=lambda name: grown[name])
+        return {most: grown[most], "gap, times the median": apart, **_evidence(now, "coverage_raw")}
     return None
 
 
@@ -76,15 +79,13 @@ def _still(now: Check) -> bool:
 
 def stuck(now: Check, past: Sequence[Check]) -> Evidence | None:
     """Gradients reach the generator, and yet it hardly moves, or moves to nowhere while the critic tells all apart."""
-    if vanished(now, past) is not None:
-        return None
-    return _evidence(now, "moved", "coverage_raw", "separates") if _still(now) else overwhelms(now, past)
+    return overwhelms(now, past) if vanished(now, past) is None else None
 
 
 def too_weak(now: Check, past: Sequence[Check]) -> Evidence | None:
     """The critic scores fakes no lower than held-out pictures, and they are nothing like them."""
     bad = max(now.get("coverage_raw", 1), now.get("coverage_ema", 1)) < 0.05
-    if bad and not _still(now) and now.get("separates", 1) < 0.6:
+    if bad and now.get("separates", 1) < 0.6:
         return _evidence(now, "separates", "accuracy_fake", "coverage_raw")
     return None
 
@@ -144,9 +145,9 @@ def drops_modes(now: Check, past: Sequence[Check]) -> Evidence | None:
 
 
 def checkerboard(now: Check, past: Sequence[Check]) -> Evidence | None:
-    """Power at the frequencies of the strides that real pictures do not have."""
-    falls = len(past) >= RECENT and now.get("checkerboard", 1) < 0.8 * past[-RECENT].get("checkerboard", 1)
-    if now.get("checkerboard", 1) > 2 and now.get("coverage_ema", 0) > 0.3 and not falls:
+    """Power at the frequencies of the strides that real pictures do not have, and that training does not remove."""
+    stays = len(past) >= RECENT and now.get("checkerboard", 1) > 0.8 * past[-RECENT].get("checkerboard", 1)
+    if now.get("checkerboard", 1) > 2 and now.get("coverage_ema", 0) > 0.3 and stays:
         return _evidence(now, "checkerboard", "coverage_ema")
     return None
 
@@ -171,15 +172,26 @@ def flat(now: Check, past: Sequence[Check]) -> Evidence | None:
 
 def slower(now: Check, past: Sequence[Check]) -> Evidence | None:
     """Half the speed of before."""
-    rates = [check["images_per_second"] for check in past if "images_per_second" in check]
+    rates = [check["images_per_second"] for check in past[-60:] if "images_per_second" in check]
     if len(rates) < RECENT or "images_per_second" not in now:
         return None
-    usual = statistics.median(rates)
-    return (
-        {"images_per_second": now["images_per_second"], "before": usual}
-        if now["images_per_second"] < usual / 2
-        else None
-    )
+    usual, rate = statistics.median(rates), now["images_per_second"]
+    return {"images_per_second": rate, "before": usual} if rate < usual / 2 else None
+
+
+def waits(now: Check, past: Sequence[Check]) -> Evidence | None:
+    """A third of the time is spent waiting for pictures."""
+    return _evidence(now, "waiting", "images_per_second") if now.get("waiting", 0) > 0.33 else None
+
+
+def memory(now: Check, past: Sequence[Check]) -> Evidence | None:
+    """Hardly any memory is left, on the machine or the device."""
+    return _evidence(now, "memory_free") if now.get("memory_free", 1) < 0.04 else None
+
+
+def disk(now: Check, past: Sequence[Check]) -> Evidence | None:
+    """The next states and snapshots may not fit."""
+    return _evidence(now, "disk_free_mib") if now.get("disk_free_mib", 1e9) < 500 else None
 
 
 RULES: tuple[Rule, ...] = (
@@ -254,6 +266,9 @@ RULES: tuple[Rule, ...] = (
     Rule("augmentation leaks", leaks, "Generated pictures look as augmented ones do."),
     Rule("flat", flat, "Nothing has improved for a quarter of the training: it is done, or stalled.", "note"),
     Rule("slower", slower, "The training runs at less than half its usual speed.", "note"),
+    Rule("waits for data", waits, "A third of the time or more is spent waiting for pictures.", "note"),
+    Rule("memory nearly full", memory, "Hardly any memory is left: the next thing that asks for some may end the run."),
+    Rule("disk nearly full", disk, "Hardly any space is left where the run is saved."),
 )
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 Signals = dict[str, float]
 SIDE = 16  # pixels of a view's longer side
 K = 5
+LEAST_HELD = 20  # for a comparison of distances
 NEAR_COPY = 0.5  # nearer to a training picture than this share of the held-out pictures' median distance
 DECILES = 11
 
@@ -91,9 +92,8 @@ class Reals:
 
     @functools.cached_property
     def unit(self) -> Tensor:
-        """Of each held-out picture, the distance to the nearest training picture."""
-        assert self.held is not None
-        return distances(self.held, self.known).amin(1)
+        """Of each held-out picture, or else each training picture, the distance to the nearest (other) training one."""
+        return _others(self.known) if self.held is None else distances(self.held, self.known).amin(1)
 
     @functools.cached_property
     def _own(self) -> Tensor:
@@ -126,21 +126,28 @@ class Reals:
         """Whether fakes (N, d) are copies.
 
         ``nearest_train`` is the median distance of fakes to the nearest training picture in units of that of held-out
-        pictures; ``nearest`` compares the distances to equally many training and held-out pictures, which no blur
-        changes. ``copies`` is the share of near-copies above that of held-out pictures.
+        pictures, and ``copies`` the share of near-copies above theirs. ``nearest`` is the median of how much nearer a
+        fake is to training pictures than to held-out ones, in units of the same for held-out pictures among themselves:
+        no blur and no unequal numbers change it, and copies lower it towards 0. Without held-out pictures the other
+        training pictures are the measure, and ``nearest`` is left out.
         """
-        if not fake.isfinite().all() or self.held is None:
+        if not fake.isfinite().all() or len(self.known) < 2:
             return {}
-        each, size = distances(fake, self.known), min(len(self.held), len(self.known))
-        parts = each[:, : len(self.known) // size * size].unflatten(1, (-1, size)).amin(2).mean(1)
+        each = distances(fake, self.known).amin(1)
         median = self.unit.median().clamp_min(1e-9)
-        to_held = distances(fake, self.held[:size]).amin(1).median().clamp_min(1e-9)
-        near = [_share(found < NEAR_COPY * median) for found in (each.amin(1), self.unit)]
-        return {
-            "nearest": (parts.median() / to_held).item(),
-            "nearest_train": (each.amin(1).median() / median).item(),
-            "copies": max(0.0, near[0] - near[1]),
-        }
+        near = [_share(found < NEAR_COPY * median) for found in (each, self.unit)]
+        found = {"nearest_train": (each.median() / median).item(), "copies": max(0.0, near[0] - near[1])}
+        if self.held is not None and len(self.held) >= LEAST_HELD:
+            found["nearest"] = (
+                (each / distances(fake, self.held).amin(1).clamp_min(1e-9)).median() / self._odds
+            ).item()
+        return found
+
+    @functools.cached_property
+    def _odds(self) -> Tensor:
+        """How much nearer held-out pictures are to training pictures than to each other."""
+        assert self.held is not None
+        return (self.unit / _others(self.held).clamp_min(1e-9)).median().clamp_min(1e-9)
 
 
 @dataclass(frozen=True)
@@ -172,6 +179,11 @@ class Changed:
 def distances(a: Tensor, b: Tensor) -> Tensor:
     """Euclidean distances (N, M) of points (N, d) and (M, d), by products: exact to about a thousandth of the scale."""
     return torch.cdist(a, b, compute_mode="use_mm_for_euclid_dist")
+
+
+def _others(points: Tensor) -> Tensor:
+    """The distance of each point (N, d) to the nearest other one."""
+    return distances(points, points).fill_diagonal_(torch.inf).amin(1)
 
 
 def largest_singular(weight: Tensor, steps: int = 4) -> float:

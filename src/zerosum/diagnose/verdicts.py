@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -45,7 +46,10 @@ class Diagnosis:
 
     def see(self, check: Check) -> News:
         """Take in the next check."""
-        past, self.checks = list(self.checks), [*self.checks, check]
+        past = list(self.checks)
+        if past and "moved" in past[-1]:  # which the first check after a resume cannot know
+            check = {"moved": past[-1]["moved"], **check}
+        self.checks.append(check)
         images = int(check["images"])
         true: dict[str, Evidence] = {}
         for rule in self.rules:
@@ -79,7 +83,9 @@ class Diagnosis:
 
 
 def numbers(line: Mapping[str, object]) -> dict[str, float]:
-    """The numbers of a line of a log."""
+    """The finite numbers of a line of a log."""
     return {
-        name: value for name, value in line.items() if isinstance(value, int | float) and not isinstance(value, bool)
+        name: value
+        for name, value in line.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     }

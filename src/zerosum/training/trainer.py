@@ -93,6 +93,7 @@ class Trainer:
     rounds: int = 0
     images: int = 0
     seconds: float = 0.0
+    waited: float = 0.0  # seconds for pictures, in this process
     memory: Memory = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)  # that a state's header carries along
 
@@ -155,7 +156,9 @@ class Trainer:
         return draws
 
     def _draw(self, number: int, start: int, size: int, clock: Clock, shared: bool) -> Draw:
+        asked = time.monotonic()
         x, labels = self.loader.batch(start, size)
+        self.waited += time.monotonic() - asked
         return Draw(
             real=Batch(x.contiguous(memory_format=self.layout), labels),
             latents=to_device(self.recipe.latent.draw(self.seed, "latents", start, size), self.device),
