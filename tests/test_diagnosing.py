@@ -68,7 +68,19 @@ def test_events_are_verdicts_too(run: Run) -> None:
     assert names == [("twins", 0), ("diverged", 900)]
 
 
-@pytest.mark.parametrize("line", ['{"images": 300, "separates"', "[1, 2]", "x", '{"images": null}', '{"images": "9"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"images": NaN}',
+        '{"images": 1e999}',
+        '{"images": true}',
+        '{"images": 300, "separates"',
+        "[1, 2]",
+        "x",
+        '{"images": null}',
+        '{"images": "9"}',
+    ],
+)
 def test_a_run_that_is_still_written_or_torn(run: Run, line: str) -> None:
     checks(run, *[FINE] * 3)
     with open(run.signals, "a") as file:
@@ -141,3 +153,28 @@ def test_pictures_beside_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "collapse" in names(
         [np.clip(real[0].astype(int) + n % 2, 0, 255).astype(np.uint8) for n in range(200)], "one"
     )
+
+
+def test_a_log_of_stylegan_that_is_not_finite(tmp_path: Path) -> None:
+    log = tmp_path / "stats.jsonl"
+    broken = '{"Progress/kimg": {"mean": 12.0}, "Loss/G/loss": {"mean": NaN}, "Loss/scores/real": {"mean": NaN}}'
+    log.write_text("\n".join([stylegan(4.0, 0.3, 1.0, -1.0), *[broken] * 20]) + "\n")
+    found = diagnose(str(log)).found
+    assert [(one.verdict.name, one.verdict.since) for one in found] == [("not finite", 12_000)]
+    assert "Loss/G/loss" in found[0].verdict.says
+
+
+def test_what_was_rolled_back_is_over_and_its_remedy_is_not_said_again(run: Run) -> None:
+    checks(run, *[FINE] * 6, *[WEAK] * 5)
+    run.event("rolled back", 500, **{"from": 900}, why="diverged", says="It grew.", evidence={"gap": 7.0})
+    run.event("amended", 500, settings={"players.critic.optimizer.rate": "1e-4"}, why="diverged")
+    first, second = diagnose(str(run.folder)).found
+    assert (first.verdict.says, first.verdict.evidence, first.until) == ("It grew.", {"gap": 7.0}, 900)
+    assert "--set players.critic.optimizer.rate=0.0004" in second.remedy
+
+
+def test_texts_of_others_do_not_steer_the_terminal(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    checks(run, *[FINE] * 6)
+    run.event("verdict", 0, verdict="twins\x1b[2J", says="a\x1b]0;x\x07b", level="warn")
+    assert main(["diagnose", str(run.folder)]) == 0
+    assert "\x1b" not in capsys.readouterr().out

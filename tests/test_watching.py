@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,15 @@ import torch
 
 import zerosum
 from zerosum import files
+from zerosum.amending import Amendment, is_wanted, roll_back, to_json
+from zerosum.cli import main
+from zerosum.diagnose.remedies import REMEDIES, advice
 from zerosum.diagnose.rules import Rule
-from zerosum.diagnose.verdicts import Diagnosis
-from zerosum.errors import Stopped
+from zerosum.diagnose.verdicts import Diagnosis, Verdict
+from zerosum.errors import Stopped, UserError
+from zerosum.plan import Plan, Request, make_plan
 from zerosum.run import Run
-from zerosum.training.trainer import Budget, Trainer
+from zerosum.training.trainer import Budget, Choices, Trainer
 from zerosum.watching import Watch
 
 SMALL = {"width": "8", "batch": "16"}
@@ -74,19 +79,20 @@ def test_it_goes_on_where_it_was(labelled_data: Path, tmp_path: Path) -> None:
     before = files.read_lines(run.signals)
     run.rewind(int(before[-2]["images"]))
     trainer = Trainer.__new__(Trainer)
+    trainer.notes = {}
     trainer.images = int(before[-2]["images"])
     watch = Watch(trainer, run)
     assert len(watch.diagnosis.checks) == len(before) - 1
     assert watch.due == before[-2]["next"]
 
 
-def breaks(monkeypatch: pytest.MonkeyPatch, at: int, times: int) -> None:
+def breaks(monkeypatch: pytest.MonkeyPatch, at: int, times: int, *, exactly: bool = False) -> None:
     """Let a weight become NaN once ``at`` images are seen, so many times."""
     left = [times]
     play_round = Trainer.play_round
 
     def broken(self: Trainer, budget: Budget) -> None:
-        if left[0] and self.images >= at:
+        if left[0] and (self.images == at if exactly else self.images >= at):
             left[0] -= 1
             with torch.no_grad():
                 next(self.generator.parameters()).fill_(torch.nan)
@@ -183,3 +189,134 @@ def test_other_verdicts_change_a_run_only_if_asked_to(
     if act:
         assert amended[0]["settings"]["players.critic.optimizer.rate.start"] == "0.004"
         assert "players.generator.optimizer.rate.start" not in amended[0]["settings"]
+
+
+def acting(run: Path, at: int) -> Rule:
+    """Holds from ``at`` images on until something is amended."""
+
+    def ill(now: Any, past: Any) -> dict[str, float] | None:
+        amended = any(line["event"] == "amended" for line in files.read_lines(Run(run).events))
+        return {"x": 1.0} if now["images"] > at and not amended else None
+
+    return Rule("diverged", ill, "It has diverged.", "act")
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, *rules: Rule) -> None:
+    def watch(*given: Any) -> Watch:
+        return Watch(*given, diagnosis=Diagnosis(rules=rules))
+
+    monkeypatch.setattr("zerosum.launch.Watch", watch)
+    monkeypatch.setattr("zerosum.watching.SHARE", 1e9)
+
+
+def test_a_divergence_goes_back_to_before_it_and_no_further(
+    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stop writes a state and more are written before it is said; that from before the illness is still there."""
+    watched(monkeypatch, acting(tmp_path / "run", 6400))
+    run = train(plain_data, tmp_path / "run", images=9600)
+    events = files.read_lines(run.events)
+    back = next(event for event in events if event["event"] == "rolled back")
+    assert 5600 <= int(str(back["images"])) <= 6400 < int(str(back["from"]))
+    assert (back["why"], back["says"], back["evidence"]) == ("diverged", "It has diverged.", {"x": 1.0})
+    assert run.finished_at() == 9600
+    assert len(run.states()) == 2
+    assert min(int(path.stem) for path in run.snapshots()) < 5600
+
+
+def test_what_was_wanted_when_it_was_killed_is_still_wanted(
+    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched(monkeypatch, acting(tmp_path / "run", 3200))
+    with monkeypatch.context() as patch:
+
+        def crash(*given: Any) -> None:
+            raise RuntimeError("crash")
+
+        patch.setattr("zerosum.launch.roll_back", crash)
+        with pytest.raises(RuntimeError, match="crash"):
+            train(plain_data, tmp_path / "run", images=9600)
+    run = train(plain_data, tmp_path / "run", images=9600)
+    assert [event["event"] for event in files.read_lines(run.events)].count("rolled back") == 1
+    assert run.finished_at() == 9600
+
+
+def test_each_roll_back_goes_further_and_starts_with_fresh_moments(
+    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaks(monkeypatch, 640, times=2, exactly=True)
+    run = train(plain_data, tmp_path / "run")
+    events = files.read_lines(run.events)
+    back = [int(str(event["images"])) for event in events if event["event"] == "rolled back"]
+    assert back[-1] < 640
+    amended = [event for event in events if event["event"] == "amended"]
+    header = files.read_tensors(run.states()[-1]).header
+    assert [one["settings"] for one in header["amendments"]] == [event["settings"] for event in amended]
+    assert len(amended) == 2
+    monkeypatch.undo()
+    fresh = train(plain_data, tmp_path / "fresh", images=16)
+    trainer = Trainer(
+        *(lambda plan: (plan.recipe, plan.pictures(lambda *told: None)))(_plan(plain_data)), fresh, 0, Choices()
+    )
+    trainer.play_round(Budget(1600))
+    trainer.images = 16
+    for _ in range(2):
+        roll_back(fresh, trainer, "not finite", 16, "Broken.", lambda said: None, {})
+        state, _ = fresh.newest_state()
+        assert state is not None
+        trainer.notes = {"amendments": state.header["amendments"]}
+    assert state.header["images"] == 0
+    assert not any(".optimizer." in name for name in state.tensors)
+
+
+def _plan(data: Path) -> Plan:
+    return make_plan(Request(str(data), "modern", 1600, settings=SMALL), lambda said: None)
+
+
+def test_act_ends_after_three_times(plain_data: Path, tmp_path: Path) -> None:
+    plan = _plan(plain_data)
+    trainer = Trainer(plan.recipe, plan.pictures(lambda *told: None), Run(tmp_path / "run"), 0, Choices())
+    weak = Verdict("critic too weak", "warn", "", {}, 1.0, 500, 400)
+    assert is_wanted(weak, trainer, act=True)
+    assert not is_wanted(weak, trainer, act=False)
+    trainer.notes = {"amendments": to_json([Amendment(450, {}, "critic too weak")])}
+    assert not is_wanted(weak, trainer, act=True)  # it is answered
+    assert is_wanted(weak._replace(since=460), trainer, act=True)
+    trainer.notes = {"amendments": to_json([Amendment(at, {}, "critic too weak") for at in (1, 2, 3)])}
+    assert not is_wanted(weak, trainer, act=True)
+    assert is_wanted(weak._replace(level="act"), trainer, act=False)
+
+
+def test_a_fork_that_changes_a_rate_in_another_way_drops_its_amendment(
+    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        breaks(patch, 320, times=1)
+        run = train(plain_data, tmp_path / "run")
+    for number, own in enumerate(({"players.critic.optimizer.rate": "1e-4"}, {"rate": "1e-5"})):
+        fork = train(plain_data, run.folder, fork=tmp_path / f"fork{number}", images=1920, settings={**SMALL, **own})
+        left = [path for one in files.read_tensors(fork.states()[-1]).header["amendments"] for path in one["settings"]]
+        assert not any(path.startswith("players.critic.optimizer.rate") for path in left)
+        events = [line for line in files.read_lines(fork.events) if line["event"] == "amended"]
+        assert [path for one in events for path in one["settings"]] == left
+        assert fork.finished_at() == 1920
+
+
+def test_amendments_are_dropped_from_copies_only(plain_data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--fork NEW"):
+        train(plain_data, tmp_path / "run", amendments="drop")
+
+
+@pytest.mark.parametrize("recipe", ["dcgan", "compose", "modern"])
+def test_every_remedy_is_a_command_that_works(
+    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
+) -> None:
+    settings = SMALL if recipe != "compose" else {**SMALL, "networks": "dcgan"}
+    run = train(plain_data, tmp_path / "run", recipe=recipe, settings=settings, images=16)
+    monkeypatch.chdir(tmp_path)
+    for verdict in REMEDIES:
+        _, start, rest = advice(verdict, run.read(), str(run.folder)).partition("zerosum ")
+        command = shlex.split(rest)
+        assert start or (verdict, recipe) == ("checkerboard", "modern")
+        if command[:1] == ["train"]:
+            assert main([*command, "-n"]) == 0, verdict

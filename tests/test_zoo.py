@@ -12,7 +12,7 @@ import pytest
 QUICK = {
     "not finite": 2_000,
     "diverged": 10_000,
-    "vanished gradient": 10_000,
+    "vanished gradient": 40_000,
     "generator stuck": 10_000,
     "critic too weak": 10_000,
     "few pictures": 640,

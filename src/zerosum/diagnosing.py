@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,12 +21,12 @@ from zerosum.data.pictures import Pictures
 from zerosum.data.pixels import to_float
 from zerosum.data.prepare import prepare
 from zerosum.data.survey import survey
-from zerosum.data.telling import Progress, Say, silent
+from zerosum.data.telling import Progress, Say, clean, silent
 from zerosum.diagnose import signals, spectrum
 from zerosum.diagnose.data import of_pictures
-from zerosum.diagnose.remedies import REMEDIES, Remedy, advice
+from zerosum.diagnose.remedies import REMEDIES, Remedy, advice, at
 from zerosum.diagnose.rules import RECENT, RULES, Check
-from zerosum.diagnose.stylegan import check_of, is_stylegan
+from zerosum.diagnose.stylegan import check_of, first_not_finite, is_stylegan
 from zerosum.diagnose.verdicts import Diagnosis, Verdict, numbers
 from zerosum.errors import UserError
 from zerosum.run import Run
@@ -53,12 +55,13 @@ class Found(NamedTuple):
         when = f"from {verdict.since:,} images" if verdict.since else "from the start"
         until = "" if self.until is None else f" to {self.until:,}"
         evidence = ", ".join(f"{name} {value:.3g}" for name, value in verdict.evidence.items())
-        return [
+        told = [
             f"{verdict.name} ({verdict.level}; {when}{until}; confidence {verdict.confidence:.0%})",
             f"  {verdict.says}",
             *([f"  Evidence: {evidence}."] if evidence else []),
             *([f"  {self.remedy}"] if self.remedy else []),
         ]
+        return [line[: len(line) - len(line.lstrip())] + clean(line) for line in told]
 
 
 class Diagnosed(NamedTuple):
@@ -101,20 +104,42 @@ def of_run(run: Run) -> Diagnosed:
     """
     content = run.read()
     events = list(_records(run.events))
-    checks = [numbers(line) for line in _records(run.signals) if isinstance(line.get("images"), int | float)]
+    checks = [check for line in _records(run.signals) if "images" in (check := numbers(line))]
     if not checks:
         raise UserError(
             f"{run.folder} has no checks (signals.jsonl): it is older than the diagnosis, or has just begun."
         )
-    found = [_told(event) for event in events if event.get("event") == "verdict" and event.get("images") == 0]
+    content["resolved"] = _as_amended(content.get("resolved"), events)
+
+    def remedy(name: str) -> str:
+        return advice(name, content, str(run.folder))
+
+    told = [_told(event) for event in events if event.get("event") == "verdict" and event.get("images") == 0]
+    found = [Found(verdict, remedy(verdict.name)) for verdict in told]
     for event in events:
         if event.get("event") in ("not finite", "rolled back"):
+            back = event["event"] == "rolled back"
             images = int(_number(event.get("from", event.get("images"))))
-            name = "not finite" if event["event"] == "not finite" else str(event.get("why"))
-            says = "A loss or gradient was not finite." if name == "not finite" else "The training was rolled back."
-            found.append(Verdict(name, "act", says, {}, 1.0, images, images))
-    own = [Found(verdict, advice(verdict.name, content, str(run.folder))) for verdict in found]
-    return Diagnosed((*own, *replayed(checks, lambda name: advice(name, content, str(run.folder)))), len(checks))
+            says = str(event.get("says", "A loss or gradient was not finite."))
+            evidence = event.get("evidence")
+            seen = numbers(evidence) if isinstance(evidence, dict) else {}
+            verdict = Verdict(str(event.get("why", "not finite")), "act", says, seen, 1.0, images, images)
+            found.append(Found(verdict, remedy(verdict.name), images if back else None))
+    return Diagnosed((*found, *replayed(checks, remedy)), len(checks))
+
+
+def _as_amended(resolved: object, events: Iterable[Mapping[str, Any]]) -> object:
+    """A resolved recipe with what events say was changed."""
+    changed = copy.deepcopy(resolved)
+    for event in events:
+        settings = event.get("settings") if event.get("event") == "amended" else None
+        for path, text in settings.items() if isinstance(settings, dict) else ():
+            *way, last = str(path).split(".")
+            place = at(changed, tuple(way))
+            with contextlib.suppress(ValueError):
+                if isinstance(place, dict) and last in place:
+                    place[last] = float(str(text))
+    return changed
 
 
 def of_log(path: Path) -> Diagnosed:
@@ -123,12 +148,19 @@ def of_log(path: Path) -> Diagnosed:
     Raises:
         UserError: it has no line of that kind.
     """
-    checks = [check for line in _records(path) if is_stylegan(line) and "images" in (check := check_of(line))]
+    lines = [line for line in _records(path) if is_stylegan(line)]
+    checks = [check for line in lines if "images" in (check := check_of(line))]
     if not checks:
         raise UserError(
             f"{path} has no lines of StyleGAN's (no Progress/kimg): give its stats.jsonl, or a run's folder."
         )
-    return Diagnosed(replayed(checks, lambda name: REMEDIES.get(name, Remedy("")).says), len(checks))
+    found = [
+        Found(
+            Verdict("not finite", "act", f"{name} is not finite.", {}, 1.0, images, images), REMEDIES["not finite"].says
+        )
+        for images, name in filter(None, [first_not_finite(lines)])
+    ]
+    return Diagnosed((*found, *replayed(checks, lambda name: REMEDIES.get(name, Remedy("")).says)), len(checks))
 
 
 def of_pictures_against(target: str, against: str, data_root: str | None, say: Say, looked: Progress) -> Diagnosed:
@@ -217,4 +249,4 @@ def _told(event: Mapping[str, Any]) -> Verdict:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0

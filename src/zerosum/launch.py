@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from zerosum import files
-from zerosum.amending import AMENDMENTS, amend, amended, from_json, roll_back
+from zerosum.amending import AMENDMENTS, amend, amended, from_json, record, roll_back
 from zerosum.data.cache import cache_folder
 from zerosum.data.fit import Fit
 from zerosum.data.pictures import Pictures
@@ -126,6 +126,8 @@ def start(
             plan = make_plan(request, say, looked)
             if out is None and fork is not None:
                 raise UserError("--fork NEW copies a run: name that run with --out.")
+            if fork is None and amendments == "drop":
+                raise UserError("--amendments drop is for a copy of a run: name it with --fork NEW.")
             for line in plan.explain():
                 say(line)
             pictures = plan.pictures(prepared)
@@ -209,14 +211,15 @@ class _Session:
                     watchers=watchers,
                 )
         except NotFinite as error:
-            roll_back(self.run, trainer, "not finite", trainer.images, str(error), self.say)
+            roll_back(self.run, trainer, "not finite", trainer.images, str(error), self.say, {})
             return None, False
-        if self.interrupt.asked or watch.wants is None or outcome.done:
+        wants = watch.wants
+        if self.interrupt.asked or wants is None or outcome.why == "time" or (outcome.done and wants.level != "act"):
             return trainer, outcome.done
-        if watch.wants.level == "act":
-            roll_back(self.run, trainer, watch.wants.name, watch.wants.since, watch.wants.says, self.say)
+        if wants.level == "act":
+            roll_back(self.run, trainer, wants.name, wants.since, wants.says, self.say, wants.evidence)
         else:
-            amend(self.run, trainer, watch.wants.name, self.say)
+            amend(self.run, trainer, wants.name, self.say)
         return None, False
 
     def _note_skipped(self) -> None:
@@ -263,6 +266,7 @@ class _Session:
         trainer.images, trainer.rounds = int(str(header["images"])), int(str(header["rounds"]))
         trainer.seconds = float(str(header["seconds"]))
         self.run.rewind(trainer.images)
+        record(self.run, from_json(header.get(AMENDMENTS)))
         self.run.event("resumed", trainer.images)
         self.say(f"Going on with {self.run.folder} at {trainer.images:,} images.")
         return trainer

@@ -170,7 +170,7 @@ def make_plan(request: Request, say: Say = print, looked: Progress = silent) -> 
         device_named=request.device != "auto",
         engine=request.engine,
         reasons=tuple(reasons),
-        asked={"data": request.data, "resolution": request.resolution, "settings": dict(request.settings or {})},
+        asked={"data": request.data, "fit": request.fit},
     )
 
 

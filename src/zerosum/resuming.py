@@ -15,7 +15,7 @@ import PIL
 import torch
 
 from zerosum import __version__, files
-from zerosum.amending import AMENDMENTS, from_json, to_json
+from zerosum.amending import AMENDMENTS, amended, from_json, inherited, record
 from zerosum.data.pictures import Pictures
 from zerosum.data.streamed import Streamed
 from zerosum.errors import UserError
@@ -160,15 +160,6 @@ def agree(run: Run, plan: Plan, new: Mapping[str, Any], say: Callable[[str], Non
     return old
 
 
-def inherited(header: Mapping[str, Any], plan: Plan, *, keep: bool) -> dict[str, Any]:
-    """A state's header for a fork: without amendments, or with those that the fork's own settings do not contradict."""
-    found = []
-    for one in from_json(header.get(AMENDMENTS)) if keep else ():
-        left = {path: text for path, text in one.settings.items() if path not in plan.fields}
-        found += [one._replace(settings=left)] if left else []
-    return {**{name: value for name, value in header.items() if name != AMENDMENTS}, AMENDMENTS: to_json(found)}
-
-
 def fork(old: Run, new: Run, plan: Plan, content: dict[str, Any], *, keep: bool = True) -> Run:
     """Copy a run's newest state and logs to a new folder, which then goes on with the new settings.
 
@@ -199,8 +190,11 @@ def fork(old: Run, new: Run, plan: Plan, content: dict[str, Any], *, keep: bool 
         new.write(content)
         for log in LOGS:
             for line in files.read_lines(old.folder / log):
-                if int(str(line.get("images", 0))) <= images and line.get("event") != "finished":
+                if int(str(line.get("images", 0))) <= images and line.get("event") not in ("finished", "amended"):
                     files.append_line(new.folder / log, line)
         new.event("forked", images, source=source)
-        new.save_state(images, state.tensors, inherited(state.header, plan, keep=keep))
+        header = inherited(state.header, old.read()["resolved"], content["resolved"], keep=keep)
+        amended(plan.recipe, from_json(header[AMENDMENTS]))  # which refuses before anything is there to go on from
+        record(new, from_json(header[AMENDMENTS]))
+        new.save_state(images, state.tensors, header)
     return new

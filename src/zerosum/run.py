@@ -129,11 +129,16 @@ class Run:
         """All resume states, the oldest first."""
         return sorted(file for file in self.folder.glob("state/*/state.safetensors"))
 
-    def save_state(self, images: int, tensors: Mapping[str, Any], header: Mapping[str, Any]) -> Path:
-        """Write a resume state and drop all but the last two."""
+    def save_state(
+        self, images: int, tensors: Mapping[str, Any], header: Mapping[str, Any], safe: int | None = None
+    ) -> Path:
+        """Write a resume state and drop all but the last two, and the last one from before ``safe`` images."""
         path = files.write_tensors(self.folder / "state" / f"{images:012d}" / "state.safetensors", tensors, header)
-        for old in self.states()[:-KEPT_STATES]:
-            shutil.rmtree(old.parent, ignore_errors=True)
+        found = self.states()
+        kept = found[-KEPT_STATES:] + [one for one in found if int(one.parent.name) < (safe or 0)][-1:]
+        for old in found:
+            if old not in kept:
+                shutil.rmtree(old.parent, ignore_errors=True)
         return path
 
     def newest_state(self) -> tuple[Tensors | None, list[str]]:

@@ -1,23 +1,26 @@
 """The diagnosis during training: checks at fixed image counts, into signals.jsonl; verdicts, into events.jsonl.
 
 It costs at most 2 % of the time: each check says, from what it took, when the next one is due; its line has that, so
-that a run that goes on is checked where it would have been. What a check says follows from images and files alone.
+that a run that goes on is checked where it would have been. So where a check stands depends on the machine's speed, and
+with it where a training is changed for a verdict; a training that is not changed keeps its bits.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from zerosum import files
+from zerosum.amending import is_wanted
 from zerosum.data.telling import Say, silent
 from zerosum.diagnose.data import of_pictures
-from zerosum.diagnose.remedies import advice, settings
+from zerosum.diagnose.remedies import advice
 from zerosum.diagnose.verdicts import Diagnosis, Verdict, numbers
 from zerosum.machine import room
 from zerosum.probing import Probe, write_nearest
+from zerosum.recipe import describe
 from zerosum.run import Run
 from zerosum.tail import Tail
 from zerosum.training.trainer import Moment, Trainer
@@ -58,6 +61,7 @@ class Watch:
         last = int(checks[-1]["images"]) if checks else -1
         self.due = float(checks[-1].get("next", 0)) if checks else 0.0
         self.fresh = [line for line in self._lines() if line["images"] > last]
+        self._react(self.diagnosis.standing.values())
         if not checks and self.trainer.images == 0:
             for verdict in of_pictures(self.trainer.pictures):
                 self._tell(verdict)
@@ -88,12 +92,14 @@ class Watch:
         news = self.diagnosis.see(numbers(check))
         for verdict in news.verdicts:
             self._tell(verdict)
+        self._react(news.verdicts)
         for name in news.recovered:
             self.run.event("recovered", images, verdict=name)
             self.say(f"{name}: no longer, since {images:,} images")
 
     def _tell(self, verdict: Verdict) -> None:
-        remedy = advice(verdict.name, self.content, str(self.run.folder))
+        content = {**self.content, "resolved": describe(self.trainer.recipe)}  # as amended
+        remedy = advice(verdict.name, content, str(self.run.folder))
         self.run.event(
             "verdict",
             verdict.images,
@@ -106,8 +112,15 @@ class Watch:
             remedy=remedy,
         )
         self.say(f"{verdict.name}: {verdict.says} {remedy}".rstrip())
-        if verdict.level == "act" or (self.act and settings(verdict.name, self.content.get("resolved", {}))):
-            self.wants = self.wants or verdict
+        if verdict.name == "copies" and self.probe is not None:  # which the remedy says to look at
+            write_nearest(self.probe, self.run)
+
+    def _react(self, verdicts: Iterable[Verdict]) -> None:
+        """Want a change where one is due, and have the state kept that a roll-back would go back to."""
+        for verdict in verdicts:
+            if self.wants is None and is_wanted(verdict, self.trainer, act=self.act):
+                self.wants = verdict
+        self.trainer.safe = self.diagnosis.ill_since()
 
     def _machine(self) -> dict[str, float]:
         """The share of the time since the last check that went into waiting for pictures, and the room left."""

@@ -35,7 +35,7 @@ HEALTHY = {
     "images_per_second": 1000.0,
 }
 FAILING = {
-    "diverged": {"coverage_raw": 0.0, "weights.generator": 200.0, "separates": 1.0},
+    "diverged": {"coverage_raw": 0.0, "weights.generator": 400.0, "separates": 1.0},
     "vanished gradient": {"separates": 1.0, "coverage_raw": 0.0, "moved": 0.0, "generator.gradient": 1e-6},
     "generator stuck": {"separates": 1.0, "coverage_raw": 0.0, "moved": 0.0, "diversity_raw": 0.1},
     "critic too weak": {"separates": 0.4, "coverage_raw": 0.0, "coverage_ema": 0.0, "precision_ema": 0.0},
@@ -94,6 +94,8 @@ def test_every_rule_is_tested_and_has_a_remedy():
     names = {rule.name for rule in RULES}
     assert names - {"flat", "slower", "waits for data"} == set(FAILING)
     assert names <= set(remedies.REMEDIES)
+    for remedy in remedies.REMEDIES.values():
+        assert remedy.rates or remedy.dials or remedy.recipe or remedy.command
     for rule in RULES:
         assert set(rule.explains) <= names
 
@@ -157,17 +159,64 @@ def test_remedies_are_settings_that_a_command_takes():
     }
     content = {
         "recipe": "dcgan",
-        "resolved": RESOLVED,
-        "asked": {"data": "my pictures; rm", "settings": {"width": "8"}},
+        "seed": 3,
+        "resolved": {**RESOLVED, "batch": 64, "latent": {"size": 100}, "mirror": True},
+        "budget": {"images": 6400, "since": 0, "seconds": None},
+        "dials": {"width": 8, "resolution": [28, 28]},
+        "asked": {"data": "my pictures; rm"},
     }
+    start = "zerosum train 'my pictures; rm' --recipe dcgan --images 6400 --seed 3 --resolution 28x28 --set width=8 "
     command = remedies.advice("diverged", content, "runs/1")
-    assert "zerosum train 'my pictures; rm' --recipe dcgan --out runs/1 --fork runs/1-mended --set width=8" in command
-    assert "--set players.generator.optimizer.rate=0.0005" in command
-    assert "zerosum" not in remedies.advice("drops modes", content, "runs/1")
+    assert f"{start}--set players.generator.optimizer.rate=0.0005" in command
+    assert command.endswith(" --out runs/1-mended")
+    assert f"{start}--set latent_size=200 --set batch=128" in remedies.advice("drops modes", content, "runs/1")
+    assert f"{start}--set mirror=false" in remedies.advice("augmentation leaks", content, "runs/1")
+    assert "--recipe modern --images 6400" in remedies.advice("critic overfits", content, "runs/1")
+    assert "zerosum data check 'my pictures; rm'" in remedies.advice("twins", content, "runs/1")
 
 
 @pytest.mark.parametrize(
-    "content", [{}, {"resolved": {}}, {"resolved": {"players": {"critic": {"optimizer": {"rate": "x"}}}}}]
+    "content",
+    [
+        {},
+        {"resolved": []},
+        {"resolved": {"players": []}},
+        {"resolved": {}},
+        {"resolved": {"players": {"critic": {"optimizer": {"rate": "x"}}}}},
+    ],
 )
 def test_a_run_that_says_little_of_itself_gets_words(content):
     assert remedies.advice("diverged", content, "run").startswith("Lower")
+
+
+@pytest.mark.parametrize("name", ["gap", "sigma.generator"])
+def test_scores_and_layers_diverge_too(name):
+    checks = [{**check, "gap": 1.0, "sigma.generator": 2.0} for check in history(10)]
+    checks += [{**check, name: 1e6, "coverage_raw": 0.0, "moved": 0.3} for check in history(16)[10:]]
+    assert "diverged" in said(checks)
+
+
+def test_a_total_collapse_is_no_overwhelming_critic():
+    """The critic is asleep and the generator has come to rest on one picture that it takes for real."""
+    asleep = {"diversity_raw": 0.01, "crowding_raw": 0.01, "coverage_raw": 0.01, "coverage_ema": 0.0, "moved": 0.005}
+    assert said(history(24, {**asleep, "separates": 0.4, "accuracy_fake": 0.0})).keys() == {"critic too weak"}
+
+
+def test_a_grid_that_training_removes_is_none():
+    checks = history(30)
+    for number, check in enumerate(checks):
+        check["checkerboard"] = 40 * 0.93**number
+    assert said(checks) == {}
+
+
+def test_the_first_check_after_a_resume_breaks_no_row():
+    checks = history(24, FAILING["generator stuck"])
+    del checks[11]["moved"]
+    assert said(checks) == {"generator stuck": 12_000}
+
+
+def test_what_is_ill_is_known_before_it_is_said():
+    diagnosis = Diagnosis()
+    for check in history(12, FAILING["diverged"])[:11]:
+        diagnosis.see(check)
+    assert (diagnosis.ill_since(), diagnosis.standing) == (10_000, {})

@@ -13,6 +13,11 @@ def silent(*told: object) -> None:
     """Say nothing, show nothing."""
 
 
+def clean(text: object, most: int = 1000) -> str:
+    """Text in one line, without what could steer a terminal or break an encoding."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(text)[:most]).strip()
+
+
 def sometimes(say: Say, first: float = 1.0, then: float = 10.0) -> Say:
     """A ``Say`` that passes on one sentence after ``first`` seconds, and one every ``then`` seconds."""
     due = time.monotonic() + first

@@ -7,19 +7,22 @@ import numpy as np
 from zerosum.data.pictures import Pictures
 from zerosum.diagnose.verdicts import Verdict
 
-LOOKED_AT, BYTES = 5_000, 64 << 20
+BYTES = 64 << 20  # of pictures that are looked at
 FEW, TWINS, BLANK = 200, 0.05, 0.02
 LEVEL = 4.0  # grey levels: pictures that vary less are blank
 RANGE = 64  # grey levels that all pictures together should use at least
 
 
 def of_pictures(pictures: Pictures) -> list[Verdict]:
-    """Verdicts on the training pictures, from a spread of at most 5,000."""
-    count = max(100, min(LOOKED_AT, BYTES // max(1, int(np.prod(pictures.pixels.shape[1:])))))
+    """Verdicts on the training pictures, from a spread of at most 64 MiB of them."""
+    count = max(100, BYTES // max(1, int(np.prod(pictures.pixels.shape[1:]))))
     pixels = pictures.take("train", pictures.some(count))[0]
     rows = np.ascontiguousarray(pixels).reshape(len(pixels), -1)
     kinds = len({row.tobytes() for row in rows})
-    twins, blank = 1 - kinds / len(rows), float((rows.std(axis=1) < LEVEL).mean())
+    part = len(rows) / max(1, len(pictures.train))  # of which few meet their twins
+    twins = min(1.0, (1 - kinds / len(rows)) / part)
+    blocks = np.array_split(rows, max(1, len(rows) // 1000))
+    blank = float(np.concatenate([block.std(axis=1) < LEVEL for block in blocks]).mean())
     found = []
     if len(pictures.train) < FEW:
         says = f"There are {len(pictures.train)} pictures to train on: the critic will soon know them by heart."

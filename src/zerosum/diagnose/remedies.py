@@ -1,17 +1,35 @@
-"""What to do about a verdict: in words, and where it is a matter of rates, as settings that a command takes."""
+"""What to do about a verdict: in words, and as a command."""
 
 from __future__ import annotations
 
+import inspect
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from zerosum import again
+from zerosum.recipes import CATALOGUE
+
+AUGMENT = {"augment": "translation,cutout"}
+AT = {"batch": ("batch",), "latent_size": ("latent", "size"), "strength": ("strength",)}  # dials, in resolved recipes
+COMMON = ("mirror",)  # dials that every recipe has
+
 
 class Remedy(NamedTuple):
-    """What helps: a sentence, and factors for players' learning rates."""
+    """What helps.
+
+    Attributes:
+        rates: factors for players' learning rates.
+        dials: of the recipe: text as it is to be, or a factor for what it is.
+        recipe: another one, for recipes that have none of these dials.
+        command: one that is no training; {data} and {run} stand for themselves, {again} for the run's own command.
+    """
 
     says: str
     rates: Mapping[str, float] = {}
+    dials: Mapping[str, str | float] = {}
+    recipe: str = ""
+    command: str = ""
 
 
 REMEDIES: dict[str, Remedy] = {
@@ -32,12 +50,16 @@ REMEDIES: dict[str, Remedy] = {
     ),
     "critic too weak": Remedy("Speed the critic up, widen it, or augment less.", {"critic": 4.0}),
     "critic overfits": Remedy(
-        "Augment (augment=translation,cutout, as recipe modern does, or mirror=true where left and right are alike), "
-        "bring more pictures, or take the best snapshot before this point."
+        "Augment, bring more pictures, or take the best snapshot before this point; mirror=true helps where left and "
+        "right are alike.",
+        dials=AUGMENT,
+        recipe="modern",
     ),
     "copies": Remedy(
         "Do not publish these pictures as new ones: look at samples/nearest.png. Bring more pictures, augment, or take "
-        "a snapshot from before this point."
+        "a snapshot from before this point.",
+        dials=AUGMENT,
+        recipe="modern",
     ),
     "collapse": Remedy(
         "Slow the generator down; R1, a relativistic loss (rpgan), a larger batch or minibatch=stddev help too.",
@@ -46,51 +68,93 @@ REMEDIES: dict[str, Remedy] = {
     "hopping collapse": Remedy(
         "Slow the generator down; R1, a relativistic loss (rpgan) or a larger batch help too.", {"generator": 0.25}
     ),
-    "drops modes": Remedy("Raise latent_size, width or batch; labels (conditional=true) keep every class."),
-    "checkerboard": Remedy(
-        "Use a kernel that the stride divides (kernel=4), or a residual network, which enlarges before it convolves."
+    "drops modes": Remedy(
+        "Raise the latent's size, the width or the batch; labels (conditional=true) keep every class.",
+        dials={"latent_size": 2, "batch": 2},
+        recipe="modern",
     ),
-    "augmentation leaks": Remedy("Lower strength, or leave mirror or the kind of augmentation out."),
-    "few pictures": Remedy("Bring more pictures, or augment; with under 100 nothing is held out to judge by."),
-    "twins": Remedy("Leave the copies out: zerosum data check names them."),
-    "blank pictures": Remedy("Leave them out: zerosum data check names them."),
-    "flat": Remedy("Stop, or take the best snapshot; for more, a wider network or more pictures."),
-    "slower": Remedy("Look at what else the machine does: zerosum doctor measures it."),
-    "waits for data": Remedy("Decode the pictures once (zerosum data prepare), to a local disk."),
-    "memory nearly full": Remedy("Close what else runs, or go on with --batch auto or --set checkpoint=true."),
-    "disk nearly full": Remedy("Make room: nothing that was saved is lost, and the same command goes on."),
-    "dim pictures": Remedy("Look at samples/real.png: pictures are expected to use values from 0 to 255."),
+    "checkerboard": Remedy(
+        "Use a kernel that the stride divides (kernel=4), or a residual network, which enlarges before it convolves.",
+        recipe="modern",
+    ),
+    "augmentation leaks": Remedy(
+        "Lower strength, or leave mirror or the kind of augmentation out.", dials={"mirror": "false", "strength": 0.5}
+    ),
+    "few pictures": Remedy(
+        "Bring more pictures, or augment; with under 100 nothing is held out to judge by.",
+        dials=AUGMENT,
+        recipe="modern",
+    ),
+    "twins": Remedy("Leave the copies out; this names them:", command="zerosum data check {data}"),
+    "blank pictures": Remedy("Leave them out; this names them:", command="zerosum data check {data}"),
+    "flat": Remedy(
+        "Stop, or take the best snapshot; for more, a wider network or more pictures.", command="zerosum report {run}"
+    ),
+    "slower": Remedy("Look at what else the machine does; this measures it:", command="zerosum doctor"),
+    "waits for data": Remedy("Decode the pictures once, to a local disk:", command="zerosum data prepare {data}"),
+    "memory nearly full": Remedy(
+        "Close what else runs, or go on with less memory:", command="{again} --out {run} --set checkpoint=true"
+    ),
+    "disk nearly full": Remedy(
+        "Make room: nothing that was saved is lost, and the same command goes on:", command="{again} --out {run}"
+    ),
+    "dim pictures": Remedy(
+        "Look at samples/real.png: pictures are expected to use values from 0 to 255.",
+        command="zerosum data check {data}",
+    ),
 }
 
 
-def settings(verdict: str, resolved: Mapping[str, Any]) -> dict[str, str]:
+def settings(verdict: str, resolved: object) -> dict[str, str]:
     """The remedy's rates as settings of a run, from recipe.json's resolved recipe; empty where rates are no remedy."""
     found: dict[str, str] = {}
     for role, factor in REMEDIES.get(verdict, Remedy("")).rates.items():
-        optimizer = resolved.get("players", {}).get(role, {}).get("optimizer", {})
         found |= {
             f"players.{role}.optimizer.{path}": f"{factor * number:.4g}"
-            for path, number in _numbers("rate", optimizer.get("rate"))
+            for path, number in _numbers("rate", at(resolved, ("players", role, "optimizer", "rate")))
         }
     return found
 
 
-def command(content: Mapping[str, Any], folder: str, changed: Mapping[str, str]) -> str:
-    """The command that goes on from a run's state in a new folder with changed settings."""
-    asked = content.get("asked") or {}
-    fields = {**content.get("set", {}), **changed}
-    dials = asked.get("settings", {})
-    words = ["zerosum", "train", str(asked.get("data", content.get("data", {}).get("name", "DATA")))]
-    words += ["--recipe", str(content.get("recipe", "auto")), "--out", folder, "--fork", f"{folder}-mended"]
-    words += [word for name, value in {**dials, **fields}.items() for word in ("--set", f"{name}={value}")]
-    return shlex.join(words)
+def dials(verdict: str, content: Mapping[str, Any]) -> dict[str, str]:
+    """The remedy's dials that a run's recipe has, as settings."""
+    function = CATALOGUE.get(str(content.get("recipe")))
+    able = {*COMMON, *inspect.signature(function).parameters} if function else set[str]()
+    found: dict[str, str] = {}
+    for name, wanted in REMEDIES.get(verdict, Remedy("")).dials.items():
+        now = at(content, ("dials", name))
+        now = at(content, ("resolved", *AT[name])) if now is None and name in AT else now
+        if name not in able:
+            continue
+        if isinstance(wanted, str):
+            found[name] = wanted
+        elif isinstance(now, int | float):
+            found[name] = f"{wanted * now:g}"
+    return found
 
 
 def advice(verdict: str, content: Mapping[str, Any], folder: str) -> str:
-    """The remedy of a verdict for a run, with its command where there is one."""
-    says = REMEDIES[verdict].says if verdict in REMEDIES else ""
-    changed = settings(verdict, content.get("resolved", {}))
-    return f"{says} {command(content, folder, changed)}" if changed else says
+    """The remedy of a verdict for a run, with its command: a training anew with what helps, or another one."""
+    remedy, data = REMEDIES.get(verdict, Remedy("")), at(content, ("asked", "data")) or at(content, ("data", "name"))
+    if data is None:
+        return remedy.says
+    same = shlex.join(again.words(content, str(data)))
+    if remedy.command:
+        places = {"data": shlex.quote(str(data)), "run": shlex.quote(folder), "again": same}
+        return f"{remedy.says} {remedy.command.format(**places)}"
+    changed = {**settings(verdict, content.get("resolved")), **dials(verdict, content)}
+    recipe = "" if changed or remedy.recipe == content.get("recipe") else remedy.recipe
+    if not changed and not recipe:
+        return remedy.says
+    mended = again.words(content, str(data), recipe=recipe, changed=changed)
+    return f"{remedy.says} {shlex.join([*mended, '--out', folder + '-mended'])}"
+
+
+def at(value: object, path: tuple[str, ...]) -> object:
+    """What lies at a path of names in JSON, None where nothing does."""
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _numbers(path: str, rate: Any) -> Iterator[tuple[str, float]]:

@@ -20,6 +20,7 @@ Test = Callable[[Check, Sequence[Check]], Evidence | None]
 WARM_UP = 4  # checks
 IN_A_ROW = 3
 YOUNG = 500  # rounds before which nobody is expected to be varied
+BOUNDS = {"weights.critic": 20, "weights.generator": 20, "sigma.critic": 50, "sigma.generator": 50}  # of growth
 RECENT = 8  # checks back to which progress is measured
 
 
@@ -46,14 +47,14 @@ def diverged(now: Check, past: Sequence[Check]) -> Evidence | None:
     """Weights or scores many times as large as before, and pictures that cover nothing."""
     if now.get("coverage_raw", 0) >= 0.1:
         return None
-    names = ("weights.critic", "weights.generator", "sigma.critic", "sigma.generator")
-    grown = {f"{name}, times the first": _growth(name, now, past) for name in names}
+    grown = {name: _growth(name, now, past) / most for name, most in BOUNDS.items()}
     gaps = [abs(check["gap"]) for check in past if "gap" in check]
-    usual = max(statistics.median(gaps), 1e-9) if len(gaps) >= WARM_UP else math.inf
+    usual = max(statistics.median(gaps), 1.0) if len(gaps) >= WARM_UP else math.inf
     apart = abs(now.get("gap", 0.0)) / usual
-    if max(grown.values()) > 8 or (apart > 30 and abs(now.get("gap", 0.0)) > 30):
-        most = max(grown, key=lambda name: grown[name])
-        return {most: grown[most], "gap, times the median": apart, **_evidence(now, "coverage_raw")}
+    if max(grown.values()) > 1 or apart > 30:
+        worst = max(grown, key=lambda name: grown[name])
+        times = {f"{worst}, times the first": grown[worst] * BOUNDS[worst], "gap, times the median": apart}
+        return {**times, **_evidence(now, "coverage_raw")}
     return None
 
 
@@ -114,9 +115,11 @@ def _narrow(now: Check, name: str) -> bool:
 def _fallen(now: Check, past: Sequence[Check]) -> bool:
     """Whether pictures were varied once, or had the time to become so and do not: a young generator's are all alike."""
     best = max((check.get("diversity_raw", 0.0) for check in past[1:]), default=0.0)
-    before = [check["diversity_raw"] for check in past[-RECENT:] if "diversity_raw" in check]
-    grows = len(before) < RECENT or now.get("diversity_raw", 0) > 1.2 * before[0]
-    return best > 0.7 or (now.get("share", 0) > 0.3 and now.get("round", 0) >= YOUNG and not grows)
+    first, last = _halves("diversity_raw", now, past)
+    grows = not first or sum(last) > 1.2 * sum(first) or _rising("coverage_raw", now, past)
+    lost = now.get("coverage_raw", 1) < 0.1 and now.get("share", 0) > 0.5  # whatever it does for a moment
+    old = now.get("share", 0) > 0.3 and now.get("round", 0) >= YOUNG
+    return best > 0.7 or (old and (lost or not grows))
 
 
 def collapsed(now: Check, past: Sequence[Check]) -> Evidence | None:
@@ -147,7 +150,8 @@ def drops_modes(now: Check, past: Sequence[Check]) -> Evidence | None:
 def checkerboard(now: Check, past: Sequence[Check]) -> Evidence | None:
     """Power at the frequencies of the strides that real pictures do not have, and that training does not remove."""
     stays = len(past) >= RECENT and now.get("checkerboard", 1) > 0.8 * past[-RECENT].get("checkerboard", 1)
-    if now.get("checkerboard", 1) > 2 and now.get("coverage_ema", 0) > 0.3 and stays:
+    old = now.get("round", 0) >= YOUNG
+    if old and stays and now.get("checkerboard", 1) > 2.5 and now.get("coverage_ema", 0) > 0.1:
         return _evidence(now, "checkerboard", "coverage_ema")
     return None
 
@@ -283,6 +287,12 @@ def _growth(name: str, now: Check, past: Sequence[Check]) -> float:
 
 
 def _rising(name: str, now: Check, past: Sequence[Check]) -> bool:
-    """Whether a share is higher than it was some checks ago by more than chance."""
-    before = [check[name] for check in past[-RECENT:] if name in check]
-    return len(before) < RECENT // 2 or (name in now and now[name] > before[0] + 0.03)
+    """Whether a share is higher than it was some checks ago by more than chance, or too little is known."""
+    first, last = _halves(name, now, past)
+    return not first or statistics.mean(last) > statistics.mean(first) + 0.03
+
+
+def _halves(name: str, now: Check, past: Sequence[Check]) -> tuple[list[float], list[float]]:
+    """The older and the newer half of a signal's recent values; empty where there are not enough."""
+    found = [check[name] for check in [*past[1 - RECENT :], now] if name in check]
+    return (found[: RECENT // 2], found[RECENT // 2 :]) if len(found) == RECENT else ([], [])

@@ -7,7 +7,7 @@ pictures say how well it tells them apart, and Karras et al. 2020 (ADA) take the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 TARGET = "Loss/signs/real"
@@ -35,6 +35,16 @@ def check_of(line: Mapping[str, Any]) -> dict[str, float]:
         found["gap"] = real - fake
         found["separates_train"] = 0.5 * (1 + math.erf((real - fake) / max(spread, 1e-9) / math.sqrt(2)))
     return {name: value for name, value in found.items() if value is not None}
+
+
+def first_not_finite(lines: Iterable[Mapping[str, Any]]) -> tuple[int, str] | None:
+    """The images at the first line with a loss or score that is no finite number, and its name."""
+    for line in lines:
+        for name in line:
+            value = line[name].get("mean") if name.startswith("Loss/") and isinstance(line[name], Mapping) else None
+            if isinstance(value, float) and not math.isfinite(value):
+                return int(_of(line, "Progress/kimg", 1000.0) or 0), name
+    return None
 
 
 def _of(line: Mapping[str, Any], name: str, factor: float = 1.0, key: str = "mean") -> float | None:

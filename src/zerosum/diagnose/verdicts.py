@@ -70,6 +70,11 @@ class Diagnosis:
             self.standing[rule.name] = verdict
         return News(tuple(new), tuple(self._recovered(true)))
 
+    def ill_since(self) -> int | None:
+        """Images at the first of the checks in a row at which something holds that acts by itself, said or not yet."""
+        found = [self.held[rule.name][0] for rule in self.rules if rule.level == "act" and self.held.get(rule.name)]
+        return min(found, default=None)
+
     def _recovered(self, true: dict[str, Evidence]) -> list[str]:
         """What stood and has not held for as many checks as it took to be said."""
         gone = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
+from zerosum.again import words as again_words
 from zerosum.report import defaults
 from zerosum.report.equilibrium import games
 from zerosum.report.facts import Facts, at, number
@@ -119,22 +120,8 @@ def again(facts: Facts) -> str:
 
 def command(facts: Facts) -> str:
     """What starts this training again."""
-    words = ["zerosum", "train", str(facts.says("data", "name")), "--recipe", str(facts.says("recipe"))]
-    seconds, images = number(facts.says("budget", "seconds")), number(facts.says("budget", "images"))
-    if seconds:
-        words += ["--for", f"{seconds:g}s"]
-    elif images:
-        words += ["--images", f"{images:.0f}"]
-    words += ["--seed", str(facts.says("seed"))]
-    device = facts.says("choices", "device")
-    words += ["--device", str(device)] if device else []
-    for part in ("dials", "set"):
-        settings = facts.says(part)
-        for name, value in settings.items() if isinstance(settings, Mapping) else ():
-            if name == "resolution":
-                words += ["--resolution", _setting(value, "x")]
-            elif name != "images":
-                words += ["--set", f"{name}={_setting(value, ',')}"]
+    recipe = facts.recipe or {}
+    words = again_words(recipe, str(facts.says("data", "name")))
     lines = [" ".join(map(shlex.quote, words[:3]))]
     for place in range(3, len(words), 2):
         pair = " ".join(map(shlex.quote, words[place : place + 2]))
@@ -143,14 +130,6 @@ def command(facts: Facts) -> str:
             lines.append(" ")
         lines[-1] += f" {pair}"
     return "\n".join(lines)
-
-
-def _setting(value: object, between: str) -> str:
-    if isinstance(value, list):
-        return between.join(_setting(item, between) for item in value)
-    if isinstance(value, bool) or value is None:
-        return str(value).lower()
-    return str(value)
 
 
 def _parts(facts: Facts) -> list[tuple[str, str]]:

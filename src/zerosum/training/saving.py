@@ -26,12 +26,15 @@ STATISTICS_BATCHES, STATISTICS_BATCH = 8, 64  # for batch norm in the averaged g
 MOST_LOOKED_AT = 20_000  # pictures among which those of the grid of real ones are found
 
 
-def write_grids(trainer: Trainer, *, real: bool = False) -> str:
-    """Write the averaged generator's grid on fixed latents (and the real pictures' grid); return the file's name."""
-    columns = min(trainer.recipe.classes, MOST_COLUMNS) if trainer.recipe.classes else COLUMNS
-    count = ROWS * columns
-    if real:
-        files.write(trainer.run.folder / "samples" / "real.png", grid(_real(trainer, count, columns), columns))
+def write_real(trainer: Trainer) -> None:
+    """Write the grid of real pictures."""
+    count, columns = _layout(trainer)
+    files.write(trainer.run.folder / "samples" / "real.png", grid(_real(trainer, count, columns), columns))
+
+
+def write_grids(trainer: Trainer) -> str:
+    """Write the averaged generator's grid on fixed latents; return the file's name."""
+    count, columns = _layout(trainer)
     latents = trainer.recipe.latent.draw(trainer.seed, "grid", 0, count).to(trainer.device)
     labels = torch.arange(count, device=trainer.device) % columns if trainer.recipe.classes else None
     with torch.no_grad(), factors(trainer.device):
@@ -40,12 +43,18 @@ def write_grids(trainer: Trainer, *, real: bool = False) -> str:
     return str(path)
 
 
+def _layout(trainer: Trainer) -> tuple[int, int]:
+    """How many pictures a grid has, and in how many columns."""
+    columns = min(trainer.recipe.classes, MOST_COLUMNS) if trainer.recipe.classes else COLUMNS
+    return ROWS * columns, columns
+
+
 def write_state(trainer: Trainer) -> None:
     """Write the resume state of this moment."""
     header = {"images": trainer.images, "rounds": trainer.rounds, "seconds": round(trainer.seconds, 3)}
     header |= trainer.notes
     tensors = checkpoint.gather(trainer.players, trainer.average, trainer.memory)
-    trainer.run.save_state(trainer.images, tensors, header)
+    trainer.run.save_state(trainer.images, tensors, header, trainer.safe)
 
 
 def write_snapshot(trainer: Trainer) -> None:

@@ -96,6 +96,7 @@ class Trainer:
     waited: float = 0.0  # seconds for pictures, in this process
     memory: Memory = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)  # that a state's header carries along
+    safe: int | None = None  # the newest state from before so many images is kept, whatever else is
 
     def __post_init__(self) -> None:
         self.device = torch.device(self.choices.device)
@@ -242,8 +243,10 @@ def train(
     if budget is None and deadline is None:
         raise ValueError("a training needs a budget or a deadline")
     trainer.flushed = trainer.images
+    if not (trainer.run.folder / "samples" / "real.png").exists():
+        saving.write_real(trainer)
     if trainer.images == 0:
-        saving.write_grids(trainer, real=True)
+        saving.write_grids(trainer)
     known = budget or Budget(2**62, since=2**62)
     stats_every = trainer.recipe.stats_every or STATS_BATCHES * trainer.recipe.batch
     began = flushed = saved_at = time.monotonic()
