@@ -207,6 +207,7 @@ def look(real: Pictures, fake: Tensor) -> Check:
         "share": 1.0,
         "round": math.inf,
         "checkerboard": spectrum.checkerboard(spectrum.power(fake), power),
+        "grid": spectrum.grid(fake, known),
     }
     return found | reals.of_fakes(views, "raw") | reals.of_fakes(views, "ema") | reals.of_copies(views)
 

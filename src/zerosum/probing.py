@@ -157,6 +157,7 @@ class Probe:
         return {
             "spectrum": {"real": spectrum.radial(self.power), "fake": spectrum.radial(own)},
             "checkerboard": spectrum.checkerboard(own, self.power),
+            "grid": spectrum.grid(ema, self.train.x),
         }
 
     def _changed(self) -> dict[str, signals.Changed]:

@@ -152,3 +152,23 @@ def test_uneven_overlap_stands_out_and_resizing_does_not():
     assert uneven > 5 * even
     assert spectrum.checkerboard(spectrum.power(real), spectrum.power(real)) == pytest.approx(1)
     assert math.isfinite(spectrum.checkerboard(spectrum.power(torch.zeros(4, 1, 12, 12)), powers[0][:12, :12]))
+
+
+def test_a_grid_is_measured_in_units_of_the_pictures():
+    """Whatever is drawn over it: the same in all pictures stays, what differs fades."""
+    torch.manual_seed(0)
+    real = nn.functional.interpolate(torch.randn(200, 3, 16, 16), (32, 32), mode="bilinear")
+    lattice = torch.tensor([1.0, -1.0]).repeat(16)
+    for pattern in (lattice.expand(32, 32), lattice.outer(lattice)):
+        assert spectrum.grid(real + 0.05 * pattern, real) == pytest.approx(0.05, rel=0.05)
+    quarter = torch.tensor([1.0, 0.0, -1.0, 0.0]).repeat(8)
+    assert spectrum.grid(real + 0.05 * quarter[:, None], real) > 0.02
+    assert spectrum.grid(real, real + 0.05 * lattice) == 0
+
+
+@pytest.mark.parametrize("count", [10, 50, 500])
+def test_few_pictures_have_no_grid_by_chance(count):
+    torch.manual_seed(0)
+    pictures = torch.randn(count, 1, 28, 28)
+    assert spectrum.grid(pictures, torch.randn(200, 1, 28, 28)) == 0
+    assert spectrum.grid(pictures[:, :, :12, :10], pictures[:, :, 2:14, :10]) < 0.2

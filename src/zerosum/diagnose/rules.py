@@ -21,6 +21,7 @@ WARM_UP = 4  # checks
 IN_A_ROW = 3
 YOUNG = 500  # rounds before which nobody is expected to be varied
 BOUNDS = {"weights.critic": 20, "weights.generator": 20, "sigma.critic": 50, "sigma.generator": 50}  # of growth
+GRIDS = {"grid": 0.015, "checkerboard": 2.5}  # an amplitude, and a ratio of powers
 RECENT = 8  # checks back to which progress is measured
 
 
@@ -60,7 +61,7 @@ def diverged(now: Check, past: Sequence[Check]) -> Evidence | None:
 
 def overwhelms(now: Check, past: Sequence[Check]) -> Evidence | None:
     """The critic tells every held-out picture from every fake, and the generator has learnt nothing."""
-    varied = not _narrow(now, "raw") and not _rising("coverage_raw", now, past)
+    varied = not _narrow(now) and not _rising("coverage_raw", now, past)
     if now.get("separates", 0) >= 0.99 and now.get("coverage_raw", 1) < 0.1 and (_still(now) or varied):
         return _evidence(now, "separates", "coverage_raw", "moved", "generator.gradient")
     return None
@@ -80,13 +81,17 @@ def _still(now: Check) -> bool:
 
 def stuck(now: Check, past: Sequence[Check]) -> Evidence | None:
     """Gradients reach the generator, and yet it hardly moves, or moves to nowhere while the critic tells all apart."""
-    return overwhelms(now, past) if vanished(now, past) is None else None
+    if vanished(now, past) is not None:
+        return None
+    nowhere = _lost(now) and max(_coverages(now)) < 0.05 and not _rising("coverage_ema", now, past)
+    if nowhere and now.get("separates", 0) >= 0.6 and not _narrow(now):
+        return _evidence(now, "separates", "coverage_raw", "coverage_ema", "moved")
+    return overwhelms(now, past)
 
 
 def too_weak(now: Check, past: Sequence[Check]) -> Evidence | None:
     """The critic scores fakes no lower than held-out pictures, and they are nothing like them."""
-    bad = max(now.get("coverage_raw", 1), now.get("coverage_ema", 1)) < 0.05
-    if bad and now.get("separates", 1) < 0.6:
+    if max(_coverages(now)) < 0.05 and now.get("separates", 1) < 0.6:
         return _evidence(now, "separates", "accuracy_fake", "coverage_raw")
     return None
 
@@ -108,8 +113,23 @@ def copies(now: Check, past: Sequence[Check]) -> Evidence | None:
     return None
 
 
-def _narrow(now: Check, name: str) -> bool:
-    return now.get(f"diversity_{name}", 1) < 0.5 or now.get(f"crowding_{name}", 1) < 0.25
+def _narrow(now: Check) -> bool:
+    """Whether fakes of the raw weights are all alike, or a few; two clusters of nothing like the data are few too."""
+    diversity, crowding = now.get("diversity_raw", 1), now.get("crowding_raw", 1)
+    return diversity < 0.5 or crowding < 0.25 or (_lost(now) and (diversity < 0.65 or crowding < 0.5))
+
+
+def _lost(now: Check) -> bool:
+    """Whether pictures are nothing like the data when they had the time to become so."""
+    return _old(now) and now.get("share", 0) > 0.4 and max(_coverages(now)) < 0.1
+
+
+def _coverages(now: Check) -> tuple[float, float]:
+    return now.get("coverage_raw", 1), now.get("coverage_ema", 1)
+
+
+def _old(now: Check) -> bool:
+    return now.get("share", 0) > 0.3 and now.get("round", 0) >= YOUNG
 
 
 def _fallen(now: Check, past: Sequence[Check]) -> bool:
@@ -117,21 +137,20 @@ def _fallen(now: Check, past: Sequence[Check]) -> bool:
     best = max((check.get("diversity_raw", 0.0) for check in past[1:]), default=0.0)
     first, last = _halves("diversity_raw", now, past)
     grows = not first or sum(last) > 1.2 * sum(first) or _rising("coverage_raw", now, past)
-    lost = now.get("coverage_raw", 1) < 0.1 and now.get("share", 0) > 0.5  # whatever it does for a moment
-    old = now.get("share", 0) > 0.3 and now.get("round", 0) >= YOUNG
-    return best > 0.7 or (old and (lost or not grows))
+    return best > 0.7 or (_old(now) and (now.get("share", 0) > 0.5 or not grows))
 
 
 def collapsed(now: Check, past: Sequence[Check]) -> Evidence | None:
-    """All fakes are one picture or a few, and stay so."""
-    if _narrow(now, "raw") and _fallen(now, past) and now.get("moved", 0) <= 0.5:
+    """All fakes are one picture or a few."""
+    if _narrow(now) and _fallen(now, past):
         return _evidence(now, "diversity_raw", "crowding_raw", "coverage_raw", "moved")
     return None
 
 
 def hops(now: Check, past: Sequence[Check]) -> Evidence | None:
-    """All fakes of the moment are one picture or a few, others at the next check: an average over time hides it."""
-    if _narrow(now, "raw") and _fallen(now, past) and now.get("moved", 0) > 0.5:
+    """As ``collapsed``, but others from check to check: an average over time hides it."""
+    moved = [check["moved"] for check in [*past[1 - IN_A_ROW :], now] if "moved" in check]
+    if collapsed(now, past) is not None and moved and statistics.median(moved) > 0.5:
         return _evidence(now, "diversity_raw", "moved", "diversity_ema")
     return None
 
@@ -148,11 +167,13 @@ def drops_modes(now: Check, past: Sequence[Check]) -> Evidence | None:
 
 
 def checkerboard(now: Check, past: Sequence[Check]) -> Evidence | None:
-    """Power at the frequencies of the strides that real pictures do not have, and that training does not remove."""
-    stays = len(past) >= RECENT and now.get("checkerboard", 1) > 0.8 * past[-RECENT].get("checkerboard", 1)
-    old = now.get("round", 0) >= YOUNG
-    if old and stays and now.get("checkerboard", 1) > 2.5 and now.get("coverage_ema", 0) > 0.1:
-        return _evidence(now, "checkerboard", "coverage_ema")
+    """A grid at the frequencies of the strides that real pictures do not have, and that training does not remove."""
+    if now.get("round", 0) < YOUNG or now.get("coverage_ema", 0) <= 0.05:
+        return None
+    for name, most in GRIDS.items():
+        first, last = _halves(name, now, past)
+        if first and now.get(name, 0) > most and sum(last) > 0.8 * sum(first):
+            return _evidence(now, *GRIDS, "coverage_ema")
     return None
 
 
@@ -223,7 +244,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "generator stuck",
         stuck,
-        "The critic tells real from fake without fail, and the generator does not get nearer.",
+        "The critic tells real from fake, and the generator does not get nearer.",
         explains=("collapse", "hopping collapse", "flat", "checkerboard"),
     ),
     Rule(
@@ -242,7 +263,7 @@ RULES: tuple[Rule, ...] = (
         "hopping collapse",
         hops,
         "The generator makes one picture or a few at any moment and hops between them; the averaged weights hide it.",
-        explains=("drops modes", "flat"),
+        explains=("collapse", "drops modes", "flat", "checkerboard"),
     ),
     Rule(
         "copies",

@@ -1,7 +1,8 @@
 """The power spectrum of pictures, and the grid that strided layers leave in it (Odena et al. 2016; Durall et al. 2020).
 
 A transposed convolution whose kernel its stride does not divide repeats with the stride: power stands out at half the
-sampling rate (stride 2) and at a quarter (two such layers), against the frequencies beside it.
+sampling rate (stride 2) and at a quarter (two such layers), against the frequencies beside it. The grid lies at the
+same places in every picture, so it stays in their mean, where all else fades.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 BINS = 24
+CHANCE = 7.0  # times the expected power of a mean of unrelated pictures: more is seen once in a thousand
 
 
 def power(pictures: Tensor) -> Tensor:
@@ -36,6 +38,34 @@ def checkerboard(fake: Tensor, real: Tensor) -> float:
     1 where they do not; the largest over half and quarter of the sampling rate along either side.
     """
     return max((_peak(fake, d, n) / _peak(real, d, n) for d, n in _places(fake)), default=1.0)
+
+
+def grid(fake: Tensor, real: Tensor) -> float:
+    """The amplitude of the strides' grid in the mean of fakes, less that in real pictures; pictures (N, C, H, W).
+
+    In units of the pictures' range [-1, 1], so .02 is an amplitude of 2.5 grey levels of 255; 0 where there is none.
+    """
+    return max(0.0, _coherent(fake) - _coherent(real))
+
+
+def _coherent(pictures: Tensor) -> float:
+    """Amplitude, in the mean picture, at the strides' frequencies beyond those around them and beyond chance."""
+    mean, chance = power(pictures.mean(0, keepdim=True)), CHANCE * power(pictures) / len(pictures)
+    height, width = mean.shape
+    found = 0.0
+    for row, column in _points(mean):
+        near = torch.roll(mean, (2 - row, 2 - column), (0, 1))[:5, :5].flatten()
+        around = torch.cat([near[:12], near[13:]]).median()
+        found += (mean[row, column] - torch.maximum(around, chance[row, column])).clamp_min(0).item()
+    return (found / (height * width)) ** 0.5
+
+
+def _points(power: Tensor) -> list[tuple[int, int]]:
+    """(row, column) of the strides' frequencies along one side alone and along both."""
+    height, width = power.shape
+    alone = [(at, 0) if side == 0 else (0, at) for side, at in _places(power)]
+    both = [part for part in (2, 4) if height % part == width % part == 0 and min(height, width) // part >= 4]
+    return [*alone, *((height // part, width // part) for part in both)]
 
 
 def _places(power: Tensor) -> list[tuple[int, int]]:
