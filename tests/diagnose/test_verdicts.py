@@ -232,7 +232,7 @@ def test_a_total_collapse_is_no_overwhelming_critic():
 def test_a_grid_that_training_removes_is_none(name, value):
     checks = history(30)
     for number, check in enumerate(checks):
-        check[name] = value * 0.93**number
+        check[name] = value * 0.87**number
     assert said(checks) == {}
     assert said([{**check, name: value} for check in checks]).keys() == {"checkerboard"}
 

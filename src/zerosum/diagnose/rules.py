@@ -172,7 +172,7 @@ def checkerboard(now: Check, past: Sequence[Check]) -> Evidence | None:
         return None
     for name, most in GRIDS.items():
         first, last = _halves(name, now, past)
-        if first and now.get(name, 0) > most and sum(last) > 0.8 * sum(first):
+        if first and now.get(name, 0) > most and sum(last) > 0.6 * sum(first):
             return _evidence(now, *GRIDS, "coverage_ema")
     return None
 
