@@ -7,9 +7,11 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 CHUNK = 4 << 20  # bytes that are read at a time
+LONGEST = 16 << 20  # bytes of a line; what is longer is no record
+SEAM = 1 << 10  # bytes before the offset by which a log is known again
 
 
 class New(NamedTuple):
@@ -21,11 +23,19 @@ class New(NamedTuple):
 
 @dataclass
 class Tail:
-    """A JSON-lines file and how far it has been read. Whole lines only; what is no JSON object is left out."""
+    """A JSON-lines file and how far it has been read. Whole lines only; what is no JSON object is left out.
+
+    Attributes:
+        identity: the file's. A file that replaces another may get the very same, so ``seam`` is compared too.
+        seam: the last bytes that were read.
+        endless: whether ``offset`` lies inside a line that is too long.
+    """
 
     path: Path
     offset: int = 0
     identity: tuple[int, int] | None = None
+    seam: bytes = b""
+    endless: bool = False
 
     def new(self, most: int = CHUNK) -> New:
         """What came since the last call, about ``most`` bytes of it; call again while there are records."""
@@ -37,20 +47,40 @@ class Tail:
     def _bite(self, most: int) -> New:
         try:
             with open(self.path, "rb") as file:
-                found = os.fstat(file.fileno())
-                identity = (found.st_dev, found.st_ino)
-                again = self.identity not in (None, identity) or found.st_size < self.offset
-                self.identity, self.offset = identity, 0 if again else self.offset
-                file.seek(self.offset)
+                again = self._replaced(file)
+                if again:
+                    self._forget()
+                    file.seek(0)
+                self.identity = _identity(file)
                 content = file.read(most)
-                while content and b"\n" not in content and (more := file.read(most)):
-                    content += more
+                if b"\n" not in content:
+                    content += file.readline(LONGEST)
         except FileNotFoundError:
-            gone, self.identity, self.offset = self.identity is not None, None, 0
+            gone = self.identity is not None
+            self._forget()
             return New([], gone)
-        whole = content[: content.rfind(b"\n") + 1]
-        self.offset += len(whole)
-        return New([record for line in whole.splitlines() if (record := _record(line)) is not None], again)
+        read = content[: content.rfind(b"\n") + 1]
+        lines = read.splitlines()
+        if self.endless and read:
+            lines, self.endless = lines[1:], False
+        elif not read and (self.endless or len(content) >= LONGEST):
+            read, self.endless = content, True
+        self.offset += len(read)
+        self.seam = (self.seam + read[-SEAM:])[-SEAM:]
+        return New([record for line in lines if (record := _record(line)) is not None], again)
+
+    def _replaced(self, file: BinaryIO) -> bool:
+        """Whether another content stands where reading stopped; if not, ``file`` is at that place."""
+        file.seek(self.offset - len(self.seam))
+        return self.identity not in (None, _identity(file)) or file.read(len(self.seam)) != self.seam
+
+    def _forget(self) -> None:
+        self.offset, self.identity, self.seam, self.endless = 0, None, b"", False
+
+
+def _identity(file: BinaryIO) -> tuple[int, int]:
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino
 
 
 def _record(line: bytes) -> dict[str, object] | None:

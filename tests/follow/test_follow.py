@@ -132,6 +132,41 @@ def test_a_log_that_is_rewritten_while_it_is_read(follower: Follower, monkeypatc
     assert [item.values for item in follower.new()] == [{"kernel (track400, ema)": value} for value in (1.0, 2.0)]
 
 
+def test_a_long_log_is_read_as_it_is_sent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not into memory at once, and without a digest of each line."""
+    run.stats.write_text("".join(f'{{"images": {place}, "critic.loss": 0.5}}\n' for place in range(30_000)))
+    hashed: list[object] = []
+    monkeypatch.setattr(following, "digest", lambda record: hashed.append(record) or "0")
+    follower = Follower(run, Sent())
+    read = [follower._tails["stats"].offset for item in follower.new() if isinstance(item, Numbers)]
+    assert read[0] < run.stats.stat().st_size / 3
+    assert follower._tails["stats"].offset == run.stats.stat().st_size
+    assert len(hashed) < 10
+    assert follower.sent.upto["stats"] == 29_999
+
+
+def test_a_run_that_is_rewound_while_a_long_log_is_sent_loses_nothing(
+    run: Run, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new lines are passed over at first, as they are of images that were sent; then the event is read."""
+    monkeypatch.setattr(following, "BITE", 100)
+    stats(run, *range(400, 1_000, 100))
+    items: list[Item] = []
+    for item in follower.new():
+        items.append(item)
+        if isinstance(item, Numbers) and item.step == 800:
+            run.rewind(300)
+            run.event("resumed", 300)
+            stats(run, *range(400, 1_100, 100), loss=7.0)
+    items += list(follower.new())
+    begin = items.index(Rewound(300))
+    assert [item for item in items[begin + 1 :] if isinstance(item, Numbers)] == [
+        Numbers(images, {"seconds": images / 10, "critic.loss": 7.0 + images / 1000})
+        for images in range(400, 1_100, 100)
+    ]
+    assert list(follower.new()) == []
+
+
 def test_a_rollback_is_a_rewind_and_is_said(run: Run, follower: Follower) -> None:
     run.rewind(100)
     files.append_line(run.events, {"images": 100, "event": "rolled back", "from": 300, "why": "it diverged"})
@@ -212,6 +247,9 @@ def test_sentences() -> None:
     assert sentence({"images": 500, "event": "recovered", "verdict": "dead"}) == "dead no more (at 500 images)"
     assert sentence({"images": 500, "event": "not finite"}) == "a loss or gradient was not finite before 500 images"
     assert sentence({"images": 500, "event": "finished"}) is None
+    late = {"images": 5_000, "since": 2_000, "event": "verdict", "verdict": "slow", "level": "note"}
+    assert sentence(late) == "slow (note, since 2,000 images)"
+    assert sentence({**late, "since": None}) == "slow (note, since 5,000 images)"
     assert sentence({"event": "verdict", "verdict": "a\x1b[2J\u202eb"}) == "a [2J b (since 0 images)"
 
 

@@ -164,6 +164,7 @@ def wait_for(true: Callable[[], object]) -> None:
 
 
 __all__ = [
+    "PATIENCE",
     "Page",
     "Stream",
     "add_metric",

@@ -133,6 +133,21 @@ def test_links_that_lead_out_are_not_followed(tmp_path: Path) -> None:
     assert facts_of.facts().signals == ()
 
 
+def test_a_log_that_becomes_a_link_that_leads_out_is_no_longer_read(tmp_path: Path) -> None:
+    run, other = write_run(tmp_path / "run", lines=3), write_run(tmp_path / "other", lines=9)
+    following = Following(run.folder)
+    same(following)
+    before = following.version
+    run.stats.unlink()
+    run.stats.symlink_to(other.stats)
+    same(following)
+    assert following.facts().stats == {}
+    assert following.version > before
+    before = following.version
+    same(following)
+    assert following.version == before
+
+
 def test_a_run_that_goes_away_is_no_end(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     following = Following(run.folder)

@@ -90,6 +90,35 @@ def test_verdicts_hold_until_they_are_taken_back_and_the_gravest_is_named(tmp_pa
     assert verdict.name == "slow"
 
 
+def test_a_run_that_ended_without_a_verdict_is_said_to_be_well_if_it_was_checked(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    run.event("finished", 10_000)
+    assert look(run).verdict is None
+    files.append_line(run.signals, {"images": 500, "accuracy_held": 0.5})
+    verdict = look(run).verdict
+    assert verdict is not None
+    assert (verdict.name, verdict.level) == ("nothing wrong", "note")
+    run.event("resumed", 10_000)
+    assert look(run).verdict is None  # it is too early to say so
+    run.event("verdict", 10_100, verdict="slow", level="warn")
+    run.event("finished", 10_200)
+    verdict = look(run).verdict
+    assert verdict is not None
+    assert verdict.name == "slow"
+
+
+def test_a_damaged_grid_is_passed_over(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    good = write_grid(run, 100)
+    content = good.read_bytes()
+    middle = len(content) // 2
+    for damaged in (b"", b"no picture", content[:-1], content[:middle] + b"?" + content[middle + 1 :], bytes(300)):
+        run.sample_file(200).write_bytes(damaged)
+        assert look(run).grid == good
+    run.sample_file(200).write_bytes(content)
+    assert look(run).grid == run.sample_file(200)
+
+
 def test_the_metric_is_the_newest_of_the_averaged_weights(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     glimpse = Glimpse(run)

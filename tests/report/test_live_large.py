@@ -27,17 +27,22 @@ def million(path: Path) -> None:
             file.write(part)
 
 
-def test_fifty_runs_are_one_page(tmp_path: Path) -> None:
+def test_fifty_runs_are_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(50):
         run = write_run(tmp_path / f"{number:03d}-digits-dcgan", lines=30)
         add_metric(run, 100, 0.1)
+    monkeypatch.setattr("zerosum.report.live.hall.LOOKED_AT", 1e9)
     with served(tmp_path) as page:
         text = page.get("/")[2]
         assert text.count('class="card') == 50
         for number in range(50):
             assert page.get(f"/run/{key_of(f'{number:03d}-digits-dcgan')}")[0] == 200
-        assert len(page.pages.hall._drawn) <= 6  # those looked at last
-        assert len(page.pages.hall._views) <= 7
+        hall = page.pages.hall
+        assert len(hall._views) == sum(bool(drawn.parts) for drawn in hall._drawn.values()) + 1 == 51  # just looked at
+        for name in ("FRESH", "LOOKED_AT"):
+            monkeypatch.setattr(f"zerosum.report.live.hall.{name}", 0.0)
+        assert page.get(f"/run/{key_of('049-digits-dcgan')}")[0] == 200
+        assert len(hall._views) == sum(bool(drawn.parts) for drawn in hall._drawn.values()) == 6  # those looked at last
         assert page.get(f"/run/{key_of('000-digits-dcgan')}")[0] == 200  # and again
 
 
@@ -72,6 +77,20 @@ def test_a_long_log_is_shown_in_parts(tmp_path: Path, monkeypatch: pytest.Monkey
             break
     assert view.whole
     assert "Reading the logs" not in view.parts["now"].html
+
+
+def test_any_number_of_long_logs_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of those that are looked at is forgotten and begun again, even if their panels are."""
+    keys = [key_of(f"{number:03d}-a") for number in range(12)]
+    for number in range(12):
+        run = write_run(tmp_path / f"{number:03d}-a", lines=0)
+        run.stats.write_text("".join(f'{{"images": {place}, "critic.loss": 1.5}}\n' for place in range(20_000)))
+    for name, value in (("READING", 0.0), ("FRESH", 0.0), ("REDRAWN", 0.0), ("LOOKED_AT", 0.0)):
+        monkeypatch.setattr(f"zerosum.report.live.hall.{name}", value)
+    hall = Hall(tmp_path)
+    for _ in range(10):
+        views = [hall.view(key) for key in keys]
+    assert all(view is not None and view.whole for view in views)
 
 
 @pytest.mark.slow

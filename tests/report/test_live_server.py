@@ -6,15 +6,19 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from live_pages import Page, add_stats, key_of, quicken, served, wait_for, write_grid, write_run
+from live_pages import PATIENCE, Page, add_stats, key_of, quicken, served, wait_for, write_grid, write_run
 
 from zerosum.errors import UserError
+from zerosum.report.facts import read
 from zerosum.report.live import serve
+from zerosum.report.live.follow import Following
 from zerosum.report.live.hall import Hall
 from zerosum.report.live.hosts import may_ask
 from zerosum.report.live.serving import listen, server_of
@@ -58,7 +62,7 @@ def test_all_runs_are_on_the_first_view(page: Page) -> None:
     assert text.count('class="card') == 3
     assert f'<a href="/run/{key_of("001-digits-dcgan")}">001-digits-dcgan</a>' in text
     assert "modern on digits" in text
-    assert "link" not in [line for line in text.split("<h2>") if "outside" in line]
+    assert ">link</a>" not in text  # it leads out of the folder
 
 
 def test_a_run_has_its_panels_on_the_first_view(page: Page) -> None:
@@ -119,6 +123,69 @@ def test_nothing_else_is_given(page: Page, name: str) -> None:
 @pytest.mark.parametrize("path", ["/file/../../etc/passwd", "//etc/passwd", "/file/x/samples/real.png", "/recipe.json"])
 def test_no_other_path_is_known(page: Page, path: str) -> None:
     assert page.get(path)[0] == 404
+
+
+def test_a_damaged_grid_is_told_in_words_and_the_one_before_stands_for_it(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "runs" / "001-a")
+    write_grid(run, 100)
+    damaged = write_grid(run, 200)
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    hall = Hall(tmp_path / "runs")
+    card, one = hall.view(""), hall.view(key_of("001-a"))
+    assert card is not None
+    assert one is not None
+    assert f"{100:012d}.png" in card.parts[key_of("001-a")].html
+    pictures = one.parts["pictures"].html
+    assert f"samples/{100:012d}.png" in pictures
+    assert f"samples/{200:012d}.png" not in pictures
+    assert f"{200:012d}.png cannot be shown: it is damaged" in pictures
+
+
+def test_mistakes_do_not_say_where_the_folder_lies(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "runs" / "001-a")
+    run.snapshot_file(100).parent.mkdir()
+    run.snapshot_file(100).write_bytes(b"no model")
+    run.recipe_file.write_text("{}")
+    with served(tmp_path / "runs") as page:
+        text = page.get(f"/walk/{key_of('001-a')}")[2]
+        assert text.startswith("001-a/snapshots/")
+        for found in (text, page.get("/")[2], page.get(f"/run/{key_of('001-a')}")[2]):
+            assert str(tmp_path) not in found
+
+
+def test_runs_take_turns_and_the_page_of_all_waits_for_one_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"00{place}-a" for place in range(6)]
+    for name in names:
+        write_run(tmp_path / name)
+    inside, go, answered = threading.Semaphore(0), threading.Semaphore(0), list[str]()
+
+    def slow(following: Following, seconds: float) -> None:
+        inside.release()
+        assert go.acquire(timeout=PATIENCE)
+
+    monkeypatch.setattr(Following, "advance", slow)
+    monkeypatch.setattr(Following, "facts", lambda following: read(following.folder))
+    with served(tmp_path) as page:
+
+        def ask(path: str) -> threading.Thread:
+            thread = threading.Thread(target=lambda: answered.append(path if page.get(path)[0] == 200 else "no"))
+            thread.start()
+            return thread
+
+        threads = [ask(f"/run/{key_of(name)}") for name in names]
+        assert inside.acquire(timeout=PATIENCE)
+        threads.append(ask("/"))
+        time.sleep(0.2)  # until it waits
+        go.release()
+        wait_for(lambda: "/" in answered)
+        assert len(answered) <= 2
+        for _ in names:
+            go.release()
+        for thread in threads:
+            thread.join(PATIENCE)
+    assert len(answered) == 7
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])

@@ -8,6 +8,7 @@ The latter is told by an event, which is written after the logs are cut and befo
 from __future__ import annotations
 
 import contextlib
+import heapq
 import importlib
 import os
 import time
@@ -29,7 +30,8 @@ from zerosum.run import Run
 from zerosum.tail import Tail
 
 TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow")
-LOGS = ("stats", "signals", "metrics", "events")  # events last: the lines that a rewind makes new come after its event
+GROWING = ("stats", "signals")  # logs in the order of images, of any length
+BITE = 1 << 18  # bytes of them that are in memory at a time
 REWINDS = ("started", "resumed", "rolled back")  # the run goes on from there, or from its very start
 ENDS = {"started": False, "resumed": False, "forked": False, "rolled back": False, "finished": True}
 QUIET = {
@@ -138,6 +140,10 @@ class _New(NamedTuple):
     digest: str = ""
 
 
+def _place(new: _New) -> int:
+    return new.images
+
+
 @dataclass
 class Follower:
     """A run's folder, read while it is written.
@@ -155,7 +161,7 @@ class Follower:
     _known: dict[str, Counter[Line]] = field(init=False)  # lines that were sent and have not been met in their log
 
     def __post_init__(self) -> None:
-        self._tails = {log: Tail(self.run.folder / f"{log}.jsonl") for log in LOGS}
+        self._tails = {log: self._tail(log) for log in (*GROWING, *self.sent.lines)}
         self._known = {log: self.sent.count(log) for log in self.sent.lines}
 
     def new(self) -> Iterator[Item]:
@@ -164,26 +170,35 @@ class Follower:
         if digest(config) != self.sent.config:
             yield Config(config)
             self.sent.config = digest(config)
-        records = {log: self._read(log) for log in LOGS}
-        found: list[_New] = []
-        for event in records.pop("events"):
+        metrics, events = self._read("metrics"), self._read("events")  # what a rewind makes new comes after its event
+        told: list[_New] = []
+        for event in events:
             name, images = event.get("event"), images_of(event)
             self.finished = ENDS.get(name, self.finished) if isinstance(name, str) else self.finished
-            if images is None or self._met("events", images, event):
+            line = self._unsent("events", event)
+            if line is None or images is None:
                 continue
             back = -1 if name == "started" else images
             if name in REWINDS and back < self.sent.newest():
                 yield Rewound(back)
                 self.sent.rewind(back)
                 self._known = {log: _upto(own, back) for log, own in self._known.items()}
+                self._tails |= {log: self._tail(log) for log in GROWING}  # new lines may have been passed over
             text = sentence(event)
-            found.append(_New(images, "events", Words(images, text) if text else None, digest(event)))
-        for log, own in records.items():
-            found += self._lines(log, own)
-        found += [_New(images, "samples", path) for images, path in grids(self.run, self.sent.upto["samples"])]
-        for new in sorted(found, key=lambda new: new.images):
+            told.append(_New(images, "events", Words(images, text) if text else None, line[1]))
+        measured = [
+            _New(line[0], "metrics", _numbers("metrics", line[0], record), line[1])
+            for record in metrics
+            if (line := self._unsent("metrics", record)) is not None
+        ]
+        sheets = [_New(images, "samples", path) for images, path in grids(self.run, self.sent.upto["samples"])]
+        parts = (sorted(told, key=_place), *map(self._growing, GROWING), sorted(measured, key=_place), sheets)
+        for new in heapq.merge(*parts, key=_place):
             yield from self._of(new)
         yield from self._sheets()
+
+    def _tail(self, log: str) -> Tail:
+        return Tail(self.run.folder / f"{log}.jsonl")
 
     def _read(self, log: str) -> list[dict[str, object]]:
         """The new records of a log; all of them where it was rewritten."""
@@ -191,25 +206,29 @@ class Follower:
         while (new := self._tails[log].new()).records or new.again:
             if new.again:
                 found.clear()
-                self._known |= {log: self.sent.count(log)} if log in self._known else {}
+                self._known[log] = self.sent.count(log)
             found += new.records
         return found
 
-    def _met(self, log: str, images: int, record: dict[str, object]) -> bool:
-        """Whether a line was sent. One that was sent once and stands there twice is new the second time."""
+    def _unsent(self, log: str, record: dict[str, object]) -> Line | None:
+        """What a line is known by, if it was not sent. One that was sent once and stands there twice is new then."""
+        images = images_of(record)
+        if images is None:
+            return None
         line = images, digest(record)
         met = self._known[log][line] > 0
         self._known[log][line] -= met
-        return met
+        return None if met else line
 
-    def _lines(self, log: str, records: list[dict[str, object]]) -> Iterator[_New]:
-        newest = self.sent.upto.get(log, -1)
-        for record in records:
-            images = images_of(record)
-            if images is None or (self._met(log, images, record) if log in self._known else images <= newest):
-                continue
-            newest, values = images, numbers(log, record)
-            yield _New(images, log, Numbers(images, values) if values else None, digest(record))
+    def _growing(self, log: str) -> Iterator[_New]:
+        """The lines of a log that were not sent, read as they are asked for."""
+        newest = self.sent.upto[log]
+        while (new := self._tails[log].new(BITE)).records or new.again:
+            for record in new.records:
+                images = images_of(record)
+                if images is not None and images > newest:
+                    newest = images
+                    yield _New(images, log, _numbers(log, images, record))
 
     def _of(self, new: _New) -> Iterator[Item]:
         if isinstance(new.item, Path):
@@ -236,6 +255,11 @@ class Follower:
             return
         except Damaged as error:
             self.say(f"{path} is left out: {error}.")
+
+
+def _numbers(log: str, images: int, record: dict[str, object]) -> Numbers | None:
+    values = numbers(log, record)
+    return Numbers(images, values) if values else None
 
 
 def _upto(lines: Counter[Line], images: int) -> Counter[Line]:

@@ -57,7 +57,9 @@ def sentence(event: Mapping[str, object]) -> str | None:
     why = f": {_text(event, 'why')}" if event.get("why") else ""
     match event.get("event"):
         case "verdict":
-            level = ", ".join(filter(None, [_text(event, "level"), f"since {images}"]))
+            since = images_of(event, "since")
+            began = images if since is None else f"{since:,} images"
+            level = ", ".join(filter(None, [_text(event, "level"), f"since {began}"]))
             told = " ".join(filter(None, [_text(event, "says"), _text(event, "remedy")]))
             return f"{_text(event, 'verdict')} ({level}){f': {told}' if told else ''}"
         case "recovered":

@@ -107,16 +107,17 @@ class Following:
         self._look()
         self.whole = False
         for name, tail in self._tails.items():
-            if inside(self.folder, tail.path.name) is None and tail.identity is None:
+            if inside(self.folder, tail.path.name) is None:  # gone, or a link now
+                if tail.identity is not None:
+                    self._tails[name] = Tail(tail.path)
+                    self._forget(name)
                 continue
-            while True:
-                found = tail.new(BITE)
+            while (found := tail.new(BITE)).records or found.again:
                 if found.again:
-                    setattr(self, name, type(getattr(self, name))())
-                if found.again or found.records:
-                    self.version += 1
+                    self._forget(name)
                 if not found.records:
                     break
+                self.version += 1
                 getattr(self, name).take(found.records)
                 if clock() > until:
                     return
@@ -146,6 +147,10 @@ class Following:
             nearest=inside(self.folder, "samples/nearest.png"),
         )
 
+    def _forget(self, name: str) -> None:
+        setattr(self, name, type(getattr(self, name))())
+        self.version += 1
+
     def _look(self) -> None:
         """At the files that are no logs, where they changed."""
         for name, ending in (("samples", ".png"), ("snapshots", ".safetensors")):
@@ -171,7 +176,12 @@ def recipe_of(folder: Path) -> tuple[Record | None, str]:
     try:
         return Run(folder).read(), ""
     except (UserError, RecursionError, OSError) as error:
-        return None, str(error)
+        return None, words(error, folder)
+
+
+def words(error: Exception, folder: Path) -> str:
+    """A mistake in a run's folder, without where on this machine that lies."""
+    return str(error).replace(str(folder), folder.name)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from zerosum.errors import UserError
-from zerosum.report.facts import at, inside, number
+from zerosum.report.facts import LIFE, at, inside, number
 from zerosum.report.live.peek import changed, ending, held, newest_grid, sampled
 from zerosum.report.thinned import Series, Thinned
 from zerosum.run import TRACKED, Run
@@ -23,8 +23,8 @@ LEVELS: tuple[Level, ...] = ("note", "warn", "act")
 POINTS = 60  # of a sparkline, times two
 QUIET = 90.0  # seconds without a line after which a run counts as stopped, where no lock says
 LARGEST = 1 << 23  # bytes of a recipe.json
-LIFE = ("started", "resumed", "forked", "stopped", "finished")
 MOST_VERDICTS = 50
+HEALTHY = "nothing wrong"
 
 
 class Verdict(NamedTuple):
@@ -44,7 +44,7 @@ class Glance(NamedTuple):
         images: seen so far, of ``budget`` where that is known.
         rate: images per second lately; ``left`` seconds to go at that rate, while it runs.
         metric: the newest tracking metric of the averaged weights, and the best.
-        verdict: the gravest that holds.
+        verdict: the gravest that holds; at the end of a run that was checked and has none, that nothing is wrong.
         spark: values over images, ``spark_of`` what they are.
         began: when the folder was written first, to sort by.
     """
@@ -111,7 +111,7 @@ class Glimpse:
             rate=rate,
             left=left,
             metric=(values[-1], values[-1] if self.best is None else self.best) if values else None,
-            verdict=self._gravest(),
+            verdict=self._gravest() or self._healthy(state, images),
             grid=newest_grid(folder),
             spark=spark,
             spark_of=spark_of,
@@ -152,6 +152,11 @@ class Glimpse:
     def _gravest(self) -> Verdict | None:
         found = self.verdicts.values()
         return max(found, key=lambda verdict: (LEVELS.index(verdict.level), verdict.images), default=None)
+
+    def _healthy(self, state: State, images: int) -> Verdict | None:
+        """Not while it runs: there it may only be too early."""
+        checked = state != "running" and inside(self.run.folder, "signals.jsonl") and changed(self.run.signals)[1]
+        return Verdict(HEALTHY, "note", images, "") if checked else None
 
     def _state(self) -> State:
         if self.life in ("finished", "stopped"):

@@ -18,6 +18,7 @@ from zerosum.report.live import views
 from zerosum.report.live.follow import Following
 from zerosum.report.live.glance import Glance, Glimpse
 from zerosum.report.live.page import Known
+from zerosum.report.live.peek import whole
 from zerosum.report.live.views import Part, Shown, View
 from zerosum.report.panel import Media
 from zerosum.run import Run
@@ -25,14 +26,15 @@ from zerosum.run import Run
 PICTURE = re.compile(r"real\.png|nearest\.png|[0-9]{12}\.png")
 FRESH = 0.7  # seconds for which a view is good for everybody who asks for it
 MOST_RUNS = 500  # of a folder
-FOLLOWED = 6  # runs whose logs are kept in memory, those looked at last
-READING = 0.25  # seconds that reading logs may take before the page says how far it is
+DRAWN = 6  # views that are kept, those asked for last, besides those that are being looked at
+LOOKED_AT = 10.0  # seconds for which a view counts as that; a page that is open asks every second
+READING = 0.1  # seconds that reading logs may take before the page says how far it is, and others have their turn
 REDRAWN = 1.5  # seconds at least between two drawings of a run's panels
 
 
 @dataclass
 class Drawn:
-    """Panels of a run as they were drawn last."""
+    """A run that somebody has looked at, and its panels as they were drawn last."""
 
     following: Following
     version: int = -1
@@ -52,9 +54,9 @@ class Hall:
     _known: dict[str, tuple[str, Glimpse]] = field(default_factory=dict)
     _glances: dict[str, Glance] = field(default_factory=dict)
     _scanned: float = float("-inf")
-    _drawn: OrderedDict[str, Drawn] = field(default_factory=OrderedDict)
-    _views: dict[str, tuple[float, View]] = field(default_factory=dict)
-    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _drawn: dict[str, Drawn] = field(default_factory=dict)
+    _views: OrderedDict[str, tuple[float, View]] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def single(self) -> str | None:
@@ -68,12 +70,19 @@ class Hall:
             if known is not None and known.whole and time.monotonic() - since < FRESH:
                 return known
             found = self._run(key) if key else self._overview()
-            self._views.pop(key, None)
-            if found is not None:
-                self._views[key] = time.monotonic(), found
-            while len(self._views) > FOLLOWED + 1:
-                self._views.pop(next(iter(self._views)))
+            self._keep(key, found)
             return found
+
+    def _keep(self, key: str, view: View | None) -> None:
+        """Forget what nobody looks at; what was read for it is small, and stays."""
+        now = time.monotonic()
+        self._views.pop(key, None)
+        if view is not None:
+            self._views[key] = now, view
+        while len(self._views) > DRAWN and now - next(iter(self._views.values()))[0] > LOOKED_AT:
+            old, _ = self._views.popitem(last=False)
+            if old in self._drawn:
+                self._drawn[old] = Drawn(self._drawn[old].following)
 
     def known(self, key: str) -> Known:
         """A run's name, and those before and after it in the order of the overview."""
@@ -138,11 +147,7 @@ class Hall:
         if key not in self._known:
             return None
         shown = self._one(key)
-        drawn = self._drawn.get(key) or Drawn(Following(self._known[key][1].run.folder))
-        self._drawn[key] = drawn
-        self._drawn.move_to_end(key)
-        while len(self._drawn) > FOLLOWED:
-            self._drawn.popitem(last=False)
+        drawn = self._drawn.setdefault(key, Drawn(Following(self._known[key][1].run.folder)))
         following = drawn.following
         following.advance(READING)
         due = time.monotonic() - drawn.at > REDRAWN or not drawn.parts
@@ -190,6 +195,8 @@ def media_of(key: str) -> Media:
             version = path.stat().st_mtime_ns
         except OSError:
             raise UserError(f"{path.name} is gone.") from None
+        if not whole(path):
+            raise UserError(f"{path.name} cannot be shown: it is damaged or no PNG.")
         return f"/file/{key}/samples/{path.name}?v={version:x}"
 
     return media

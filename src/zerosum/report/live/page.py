@@ -7,6 +7,7 @@ from typing import NamedTuple
 from zerosum.errors import UserError
 from zerosum.report.html import text
 from zerosum.report.live.views import View
+from zerosum.report.live.walk import MOST_SEED
 
 KEYS = (
     ("j, k or ↓, ↑", "next, previous run"),
@@ -54,10 +55,10 @@ def seed_of(given: str) -> int:
     """A seed from an address.
 
     Raises:
-        UserError: it is no whole number.
+        UserError: it is no possible one.
     """
     if not (given.isascii() and given.isdecimal() and len(given) <= 10):
-        raise UserError("This seed is not possible: expected a whole number from 0 on.")
+        raise UserError(f"This seed is not possible: expected a whole number from 0 to {MOST_SEED}.")
     return int(given)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from zerosum.report.thinned import Series, Thinned
 
 ENDING = 1 << 15  # bytes of a log's end that are read
 PLACES = 32  # in a log, of which a sparkline is drawn
+PNG = b"\x89PNG\r\n\x1a\n"
+LARGEST = 128 << 20  # bytes of a picture
 
 
 def held(folder: Path) -> bool | None:
@@ -73,13 +77,37 @@ def _records(lines: list[bytes]) -> Iterator[Mapping[str, object]]:
 
 
 def newest_grid(folder: Path) -> Path | None:
-    """The sample grid of the most images."""
+    """The sample grid of the most images that is not damaged."""
     with contextlib.suppress(OSError):
         names = [name for name in os.listdir(folder / "samples") if re.fullmatch(r"[0-9]{12}\.png", name)]
         for name in sorted(names, reverse=True)[:3]:
-            if (path := inside(folder, f"samples/{name}")) is not None:
+            if (path := inside(folder, f"samples/{name}")) is not None and whole(path):
                 return path
     return None
+
+
+def whole(path: Path) -> bool:
+    """Whether a file is a PNG without damage."""
+    return _whole(path, changed(path))
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _whole(path: Path, stamp: tuple[float, int]) -> bool:
+    """By the checksums of its parts; asked once of a file as it is."""
+    if stamp[1] > LARGEST:
+        return False
+    with contextlib.suppress(OSError):
+        content = path.read_bytes()
+        place = len(PNG) if content.startswith(PNG) else len(content)
+        while place < len(content):
+            end = place + 8 + int.from_bytes(content[place : place + 4])
+            part, check = content[place + 4 : end], content[end : end + 4]
+            if zlib.crc32(part).to_bytes(4) != check:
+                return False
+            if part[:4] == b"IEND":
+                return True
+            place = end + 4
+    return False
 
 
 def changed(path: Path) -> tuple[float, int]:

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zerosum.errors import UserError
 from zerosum.report.live import page
+from zerosum.report.live.follow import words
 from zerosum.report.live.hall import Hall
 from zerosum.report.live.hosts import may_ask
 from zerosum.report.live.views import View
@@ -61,6 +62,7 @@ class Pages:
         leaving: whether streams should end because the server does.
         streams: how many browsers are connected.
         walking: how many wait for a walk.
+        reading: whose turn it is to read a run's logs; so the page of all runs never waits for more than one of them.
     """
 
     def __init__(self, hall: Hall, leaving: Callable[[], bool]) -> None:
@@ -68,6 +70,7 @@ class Pages:
         self.streams = 0
         self.walking = 0
         self.one = anyio.CapacityLimiter(1)
+        self.reading = anyio.CapacityLimiter(1)
 
     def routes(self) -> list[Route]:
         """All there is."""
@@ -88,18 +91,22 @@ class Pages:
         """All runs; where the folder is a run, that one."""
         if (single := await run_in_threadpool(lambda: self.hall.single)) is not None:
             return RedirectResponse(f"/run/{single}")
-        view = await run_in_threadpool(self.hall.view, "")
+        view = await self.view("")
         assert view is not None
         return HTMLResponse(page.overview(view, self.hall.folder.name), headers=NOT_KEPT)
 
     async def run(self, request: Request) -> Response:
         """One run."""
         key = request.path_params["key"]
-        view = await run_in_threadpool(self.hall.view, key)
+        view = await self.view(key)
         if view is None:
             return HTMLResponse(page.missing(), 404, headers=NOT_KEPT)
         known = await run_in_threadpool(self.hall.known, key)
         return HTMLResponse(page.run(view, key, known), headers=NOT_KEPT)
+
+    async def view(self, key: str) -> View | None:
+        """What there is to see of all runs (``""``) or of one; None where there is no such run."""
+        return await anyio.to_thread.run_sync(self.hall.view, key, limiter=self.reading if key else None)
 
     async def file(self, request: Request) -> Response:
         """A picture of a run's samples."""
@@ -120,7 +127,7 @@ class Pages:
             seed = page.seed_of(request.query_params.get("seed", "0"))
             made = await anyio.to_thread.run_sync(self.walks.walk, snapshot, seed, limiter=self.one)
         except UserError as error:
-            return PlainTextResponse(str(error), 422)
+            return PlainTextResponse(words(error, snapshot.parents[1]), 422)
         finally:
             self.walking -= 1
         return Response(made, media_type="image/webp", headers={"cache-control": "private, max-age=60"})
@@ -131,7 +138,7 @@ class Pages:
         since = request.headers.get("last-event-id") or request.query_params.get("since", "")
         if self.streams >= STREAMS:
             return PlainTextResponse("Too many pages are open.", 503)
-        if key and await run_in_threadpool(self.hall.view, key) is None:
+        if key and await self.view(key) is None:
             return PlainTextResponse("There is no such run.", 404)
         return StreamingResponse(self.stream(key, since), media_type="text/event-stream", headers=NOT_KEPT)
 
@@ -143,7 +150,7 @@ class Pages:
         try:
             yield "retry: 2000\n\n"
             while not self.leaving():
-                view = await run_in_threadpool(self.hall.view, key)
+                view = await self.view(key)
                 if view is None:
                     yield _event("gone", "", {})
                     return

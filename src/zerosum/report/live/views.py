@@ -8,11 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from zerosum.report import citations, course, measured, pictures, setup, signals, timeline
+from zerosum.report import setup
 from zerosum.report.facts import Facts
-from zerosum.report.html import count, duration, said, short, table, text
+from zerosum.report.html import count, duration, short, text
 from zerosum.report.live.glance import Glance
-from zerosum.report.panel import Media, Panel
+from zerosum.report.panel import Media, Panel, panels
 from zerosum.report.thinned import Series
 from zerosum.run import TRACKED
 
@@ -151,24 +151,8 @@ def what(glance: Glance) -> str:
 
 
 def drawn(facts: Facts, media: Media, key: str) -> dict[str, Part]:
-    """The report's panels by key, but for those that take torch: they compare with the recipe's own settings."""
-    found = [
-        Panel("pictures", "Real and generated", pictures.html(facts, media)),
-        Panel("walk", "Latent walk", _walk(facts, key)),
-        Panel("diagnosis", "Diagnosis", timeline.html(facts)),
-        Panel("metrics", "How good is it", measured.html(facts)),
-        Panel("curves", "The game", course.html(facts)),
-        Panel("critic", "What the critic knows", signals.critic(facts)),
-        Panel("networks", "Variety, copies and weights", signals.networks(facts)),
-        Panel("nearest", "Nearest training pictures", pictures.nearest(facts, media)),
-        Panel("classes", "Classes", signals.classes(facts)),
-        Panel("spectrum", "Power spectrum", signals.spectrum(facts)),
-        Panel("recipe", "Recipe", _recipe(facts)),
-        Panel("cost", "Cost", setup.cost(facts)),
-        Panel("again", "Do it again", setup.again(facts)),
-        Panel("citations", "To cite", citations.html(facts)),
-    ]
-    found = [own for own in found if own.html]
+    """The report's panels by key. What they say of the recipe takes no torch, and the walk is made when asked for."""
+    found = panels(facts, media, walk=_walk(facts, key), recipe=setup.given(facts))
     ways = "".join(f'<a href="#part-{own.key}">{text(own.title)}</a>' for own in found)
     return {"contents": part("contents", ways), **{own.key: _panel(own) for own in found}}
 
@@ -176,17 +160,6 @@ def drawn(facts: Facts, media: Media, key: str) -> dict[str, Part]:
 def _panel(own: Panel) -> Part:
     html = re.sub(' style="[^"]*"', "", own.html)  # the page's policy allows none; page.css has what they say
     return part("panel", f"<h2>{text(own.title)}</h2>{html}")
-
-
-def _recipe(facts: Facts) -> str:
-    """What was trained on what, and the dials and settings as they were given."""
-    if facts.recipe is None:
-        return said(facts.why)
-    given = [facts.says("dials"), facts.says("set")]
-    pairs = [pair for part in given if isinstance(part, Mapping) for pair in part.items()]
-    rows = [[text(name, 120), text(value, 300)] for name, value in pairs]
-    more = said("zerosum report RUN compares them with the recipe's own.")
-    return f"<p>{text(setup.sentence(facts))}</p>{table(rows, kind='facts') if rows else ''}{more}"
 
 
 def _walk(facts: Facts, key: str) -> str:
