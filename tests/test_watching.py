@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,15 +13,13 @@ import torch
 
 import zerosum
 from zerosum import files
-from zerosum.amending import Amendment, is_wanted, roll_back, to_json
 from zerosum.cli import main
 from zerosum.diagnose.remedies import REMEDIES, advice
 from zerosum.diagnose.rules import Rule
-from zerosum.diagnose.verdicts import Diagnosis, Verdict
-from zerosum.errors import Stopped, UserError
-from zerosum.plan import Plan, Request, make_plan
+from zerosum.diagnose.verdicts import Diagnosis
+from zerosum.plan import Request, make_plan
 from zerosum.run import Run
-from zerosum.training.trainer import Budget, Choices, Trainer
+from zerosum.training.trainer import Trainer
 from zerosum.watching import Watch
 
 SMALL = {"width": "8", "batch": "16"}
@@ -72,6 +72,9 @@ def test_a_check_is_a_whole_line(labelled_data: Path, tmp_path: Path) -> None:
         assert isinstance(last[name], float), name
     assert set(last["scores"]) >= {"train", "fake"}
     assert len(last["spectrum"]["real"]) == len(last["spectrum"]["fake"])
+    names = {str(name) for name in last["classes"]}
+    assert names == set(last["classes_fake"]) == set(zerosum.load(run).classes)
+    assert sum(last["classes_fake"].values()) == pytest.approx(1, abs=1e-3)
 
 
 def test_it_goes_on_where_it_was(labelled_data: Path, tmp_path: Path) -> None:
@@ -86,98 +89,16 @@ def test_it_goes_on_where_it_was(labelled_data: Path, tmp_path: Path) -> None:
     assert watch.due == before[-2]["next"]
 
 
-def breaks(monkeypatch: pytest.MonkeyPatch, at: int, times: int, *, exactly: bool = False) -> None:
-    """Let a weight become NaN once ``at`` images are seen, so many times."""
-    left = [times]
-    play_round = Trainer.play_round
-
-    def broken(self: Trainer, budget: Budget) -> None:
-        if left[0] and (self.images == at if exactly else self.images >= at):
-            left[0] -= 1
-            with torch.no_grad():
-                next(self.generator.parameters()).fill_(torch.nan)
-        play_round(self, budget)
-
-    monkeypatch.setattr(Trainer, "play_round", broken)
-
-
-@pytest.mark.parametrize("at", [0, 640])
-def test_what_is_not_finite_is_rolled_back_and_changed(
-    plain_data: Path, tmp_path: Path, monkeypatch: Any, at: int
-) -> None:
-    breaks(monkeypatch, at, times=1)
-    said: list[str] = []
-    run = train(plain_data, tmp_path / "run", say=said.append)
-    assert run.finished_at() == 1600
-    events = files.read_lines(run.events)
-    amended = next(event for event in events if event["event"] == "amended")
-    back = next(event for event in events if event["event"] == "rolled back")
-    assert amended["why"] == back["why"] == "not finite"
-    assert amended["images"] == back["images"] < back["from"]
-    assert amended["settings"]["players.generator.optimizer.rate.start"] == "0.0005"
-    assert any("first in the gradient of" in line for line in said)
-    assert all(tensor.isfinite().all() for tensor in weights(run).values())
-    header = files.read_tensors(run.states()[-1]).header
-    assert [one["why"] for one in header["amendments"]] == ["not finite"]
-
-
-def test_after_three_times_it_stops_in_words(plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    breaks(monkeypatch, 0, times=10**9)
-    with pytest.raises(Stopped, match="rolled back 3 times"):
-        train(plain_data, tmp_path / "run")
-
-
-def test_an_amendment_holds_after_a_resume(plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Interrupted after the change or not, the run ends with the same bits."""
-    with monkeypatch.context() as patch:
-        breaks(patch, 320, times=1)
-        whole = train(plain_data, tmp_path / "whole")
-
-    def crash(moment: Any) -> None:
-        if moment.images >= 1280:
-            raise RuntimeError("crash")
-
-    with monkeypatch.context() as patch:
-        breaks(patch, 320, times=1)
-        with pytest.raises(RuntimeError, match="crash"):
-            train(plain_data, tmp_path / "cut", watchers=(crash,))
-    cut = train(plain_data, tmp_path / "cut")
-    ours, theirs = weights(whole), weights(cut)
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-def test_a_fork_keeps_or_drops_what_was_amended(
-    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        breaks(patch, 320, times=1)
-        run = train(plain_data, tmp_path / "run")
-
-    def left(name: str, **changes: Any) -> list[str]:
-        fork = train(plain_data, run.folder, fork=tmp_path / name, images=1920, **changes)
-        found = files.read_tensors(fork.states()[-1]).header["amendments"]
-        return [path for one in found for path in one["settings"]]
-
-    paths = [f"players.{role}.optimizer.rate.{end}" for role in ("critic", "generator") for end in ("end", "start")]
-    assert sorted(left("kept")) == paths
-    assert left("dropped", amendments="drop") == []
-    own = {**SMALL, "players.critic.optimizer.rate.start": "1e-4"}
-    assert sorted(left("own", settings=own)) == [
-        path for path in paths if path != "players.critic.optimizer.rate.start"
-    ]
-
-
 @pytest.mark.parametrize("act", [True, False])
 def test_other_verdicts_change_a_run_only_if_asked_to(
     plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: bool
 ) -> None:
-    rule = Rule("critic too weak", lambda now, past: {"x": 1.0}, "It is too weak.")
+    rule = Rule("critic too weak", lambda now, past: {"x": 1.0}, "It is too weak.", after=0, lasts=0)
 
     def watch(*given: Any) -> Watch:
-        return Watch(*given, diagnosis=Diagnosis(rules=(rule,)))
+        return Watch(*given, share=1e9, diagnosis=Diagnosis(rules=(rule,)))  # checks enough
 
     monkeypatch.setattr("zerosum.launch.Watch", watch)
-    monkeypatch.setattr("zerosum.watching.SHARE", 1e9)  # however slow the machine is, there are checks enough
     said: list[str] = []
     run = train(plain_data, tmp_path / "run", images=3200, act=act, say=said.append)
     events = files.read_lines(run.events)
@@ -189,122 +110,6 @@ def test_other_verdicts_change_a_run_only_if_asked_to(
     if act:
         assert amended[0]["settings"]["players.critic.optimizer.rate.start"] == "0.004"
         assert "players.generator.optimizer.rate.start" not in amended[0]["settings"]
-
-
-def acting(run: Path, at: int) -> Rule:
-    """Holds from ``at`` images on until something is amended."""
-
-    def ill(now: Any, past: Any) -> dict[str, float] | None:
-        amended = any(line["event"] == "amended" for line in files.read_lines(Run(run).events))
-        return {"x": 1.0} if now["images"] > at and not amended else None
-
-    return Rule("diverged", ill, "It has diverged.", "act")
-
-
-def watched(monkeypatch: pytest.MonkeyPatch, *rules: Rule) -> None:
-    def watch(*given: Any) -> Watch:
-        return Watch(*given, diagnosis=Diagnosis(rules=rules))
-
-    monkeypatch.setattr("zerosum.launch.Watch", watch)
-    monkeypatch.setattr("zerosum.watching.SHARE", 1e9)
-
-
-def test_a_divergence_goes_back_to_before_it_and_no_further(
-    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The stop writes a state and more are written before it is said; that from before the illness is still there."""
-    watched(monkeypatch, acting(tmp_path / "run", 6400))
-    run = train(plain_data, tmp_path / "run", images=9600)
-    events = files.read_lines(run.events)
-    back = next(event for event in events if event["event"] == "rolled back")
-    assert 5600 <= int(str(back["images"])) <= 6400 < int(str(back["from"]))
-    assert (back["why"], back["says"], back["evidence"]) == ("diverged", "It has diverged.", {"x": 1.0})
-    assert run.finished_at() == 9600
-    assert len(run.states()) == 2
-    assert min(int(path.stem) for path in run.snapshots()) < 5600
-
-
-def test_what_was_wanted_when_it_was_killed_is_still_wanted(
-    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    watched(monkeypatch, acting(tmp_path / "run", 3200))
-    with monkeypatch.context() as patch:
-
-        def crash(*given: Any) -> None:
-            raise RuntimeError("crash")
-
-        patch.setattr("zerosum.launch.roll_back", crash)
-        with pytest.raises(RuntimeError, match="crash"):
-            train(plain_data, tmp_path / "run", images=9600)
-    run = train(plain_data, tmp_path / "run", images=9600)
-    assert [event["event"] for event in files.read_lines(run.events)].count("rolled back") == 1
-    assert run.finished_at() == 9600
-
-
-def test_each_roll_back_goes_further_and_starts_with_fresh_moments(
-    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    breaks(monkeypatch, 640, times=2, exactly=True)
-    run = train(plain_data, tmp_path / "run")
-    events = files.read_lines(run.events)
-    back = [int(str(event["images"])) for event in events if event["event"] == "rolled back"]
-    assert back[-1] < 640
-    amended = [event for event in events if event["event"] == "amended"]
-    header = files.read_tensors(run.states()[-1]).header
-    assert [one["settings"] for one in header["amendments"]] == [event["settings"] for event in amended]
-    assert len(amended) == 2
-    monkeypatch.undo()
-    fresh = train(plain_data, tmp_path / "fresh", images=16)
-    trainer = Trainer(
-        *(lambda plan: (plan.recipe, plan.pictures(lambda *told: None)))(_plan(plain_data)), fresh, 0, Choices()
-    )
-    trainer.play_round(Budget(1600))
-    trainer.images = 16
-    for _ in range(2):
-        roll_back(fresh, trainer, "not finite", 16, "Broken.", lambda said: None, {})
-        state, _ = fresh.newest_state()
-        assert state is not None
-        trainer.notes = {"amendments": state.header["amendments"]}
-    assert state.header["images"] == 0
-    assert not any(".optimizer." in name for name in state.tensors)
-
-
-def _plan(data: Path) -> Plan:
-    return make_plan(Request(str(data), "modern", 1600, settings=SMALL), lambda said: None)
-
-
-def test_act_ends_after_three_times(plain_data: Path, tmp_path: Path) -> None:
-    plan = _plan(plain_data)
-    trainer = Trainer(plan.recipe, plan.pictures(lambda *told: None), Run(tmp_path / "run"), 0, Choices())
-    weak = Verdict("critic too weak", "warn", "", {}, 1.0, 500, 400)
-    assert is_wanted(weak, trainer, act=True)
-    assert not is_wanted(weak, trainer, act=False)
-    trainer.notes = {"amendments": to_json([Amendment(450, {}, "critic too weak")])}
-    assert not is_wanted(weak, trainer, act=True)  # it is answered
-    assert is_wanted(weak._replace(since=460), trainer, act=True)
-    trainer.notes = {"amendments": to_json([Amendment(at, {}, "critic too weak") for at in (1, 2, 3)])}
-    assert not is_wanted(weak, trainer, act=True)
-    assert is_wanted(weak._replace(level="act"), trainer, act=False)
-
-
-def test_a_fork_that_changes_a_rate_in_another_way_drops_its_amendment(
-    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        breaks(patch, 320, times=1)
-        run = train(plain_data, tmp_path / "run")
-    for number, own in enumerate(({"players.critic.optimizer.rate": "1e-4"}, {"rate": "1e-5"})):
-        fork = train(plain_data, run.folder, fork=tmp_path / f"fork{number}", images=1920, settings={**SMALL, **own})
-        left = [path for one in files.read_tensors(fork.states()[-1]).header["amendments"] for path in one["settings"]]
-        assert not any(path.startswith("players.critic.optimizer.rate") for path in left)
-        events = [line for line in files.read_lines(fork.events) if line["event"] == "amended"]
-        assert [path for one in events for path in one["settings"]] == left
-        assert fork.finished_at() == 1920
-
-
-def test_amendments_are_dropped_from_copies_only(plain_data: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--fork NEW"):
-        train(plain_data, tmp_path / "run", amendments="drop")
 
 
 @pytest.mark.parametrize("recipe", ["dcgan", "compose", "modern"])
@@ -320,3 +125,28 @@ def test_every_remedy_is_a_command_that_works(
         assert start or (verdict, recipe) == ("checkerboard", "modern")
         if command[:1] == ["train"]:
             assert main([*command, "-n"]) == 0, verdict
+
+
+def test_where_no_command_names_the_recipe_the_remedy_is_a_call(plain_data: Path, tmp_path: Path) -> None:
+    """A recipe that was passed has no dials any more, whatever its name; a function has those it was called with."""
+
+    def mine(resolution: tuple[int, int], channels: int, width: int = 8) -> zerosum.Recipe:
+        return replace(value, name="mine")
+
+    value = zerosum.recipes.dcgan(resolution=(12, 12), channels=1, width=8)
+    for recipe, settings in ((mine, {"width": "4"}), (value, {"mirror": "true"})):
+        run = train(plain_data, tmp_path / recipe.__class__.__name__, recipe=recipe, settings=settings, images=128)
+        called = []
+
+        def start(data: str, recipe: Any, out: str, act: bool = False, **given: Any) -> None:
+            assert given["settings"].keys() >= settings.keys()  # noqa: B023
+            called.append(out)  # noqa: B023
+            make_plan(Request(data, recipe, **given), lambda said: None)
+
+        for verdict, remedy in REMEDIES.items():
+            told = advice(verdict, run.read(), str(run.folder))
+            assert "zerosum train" not in told or "--recipe modern" in told, verdict
+            if "zerosum.train" in told:
+                eval(told[told.index("zerosum.train") :], {"zerosum": SimpleNamespace(train=start), "recipe": recipe})
+                assert called.pop() == str(run.folder) + "-mended" * (not remedy.goes_on)
+        assert "zerosum.train" in advice("diverged", run.read(), "run")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from zerosum import files
 from zerosum.data.telling import Say
 from zerosum.diagnose.remedies import at, settings
-from zerosum.diagnose.rules import Evidence
-from zerosum.diagnose.verdicts import Verdict
+from zerosum.diagnose.verdicts import Verdict, numbers
 from zerosum.errors import Stopped
+from zerosum.files import Tensors
 from zerosum.recipe import Recipe, describe
 from zerosum.run import Run
 from zerosum.settings import change
@@ -19,17 +18,23 @@ from zerosum.training import saving
 from zerosum.training.trainer import Trainer
 
 AMENDMENTS = "amendments"  # in a state's header
+RECORDED = ("rolled back", "amended")  # events that say what the newest state's header says
 ACTING = ("not finite", "diverged")
 MOST_ROLLED_BACK = 3
 MOST_AMENDED = 3  # times for one verdict
 
 
 class Amendment(NamedTuple):
-    """Settings as ``--set`` takes them, which hold from ``images`` on, and why."""
+    """Settings as ``--set`` takes them, which hold from ``images`` on, and why.
+
+    Attributes:
+        back: of a roll-back to ``images``: ``from`` how many, and what the verdict ``says`` on which ``evidence``.
+    """
 
     images: int
     settings: Mapping[str, str]
     why: str
+    back: Mapping[str, Any] = {}
 
 
 def amended(recipe: Recipe, amendments: Sequence[Amendment]) -> Recipe:
@@ -46,7 +51,7 @@ def amended(recipe: Recipe, amendments: Sequence[Amendment]) -> Recipe:
 
 def to_json(amendments: Sequence[Amendment]) -> list[dict[str, Any]]:
     """For a state's header."""
-    return [{**amendment._asdict(), "settings": dict(amendment.settings)} for amendment in amendments]
+    return [{**one._asdict(), "settings": dict(one.settings), "back": dict(one.back)} for one in amendments]
 
 
 def from_json(found: object) -> tuple[Amendment, ...]:
@@ -63,53 +68,72 @@ def is_wanted(verdict: Verdict, trainer: Trainer, *, act: bool) -> bool:
     return act and not answered and len(done) < MOST_AMENDED and bool(settings(verdict.name, describe(trainer.recipe)))
 
 
+def not_finite(trainer: Trainer, says: str) -> Verdict:
+    """The verdict on a training whose numbers broke; its evidence is the last line of losses and gradients before."""
+    lines = [numbers(line) for line in files.read_lines(trainer.run.stats) if "not_finite" not in line]
+    last = lines[-1].items() if lines else ()
+    evidence = {name: value for name, value in last if name.endswith((".loss", ".gradient"))}
+    return Verdict("not finite", "act", says, evidence, 1.0, trainer.images, trainer.images)
+
+
 def amend(run: Run, trainer: Trainer, verdict: str, say: Say) -> None:
     """Write the verdict's remedy into the state of this moment; whoever goes on from it has it."""
-    one = _remedy(trainer, verdict, trainer.images)
-    trainer.notes = {**trainer.notes, AMENDMENTS: to_json([*_of(trainer), one])}
+    amendments = [*_of(trainer), Amendment(trainer.images, settings(verdict, describe(trainer.recipe)), verdict)]
+    trainer.notes = {**trainer.notes, AMENDMENTS: to_json(amendments)}
     saving.write_state(trainer)
-    _told(run, _of(trainer), say)
+    _told(run, amendments, say)
 
 
-def roll_back(run: Run, trainer: Trainer, verdict: str, since: int, says: str, say: Say, evidence: Evidence) -> None:
-    """Forget what came after a whole state from before ``since``, and write the verdict's remedy into it.
+def roll_back(run: Run, trainer: Trainer, recipe: Recipe, verdict: Verdict, say: Say) -> None:
+    """Write the verdict's remedy into a whole state from before it, to go on from there; put aside what came after.
 
-    It is the newest such state, and the next time an older one or the start: the first may have been ill already.
+    It is the newest such state, but rather an older one than that of the last roll-back, which may have been ill
+    already; and the start where nothing was saved before the verdict. The state is written before anything else moves:
+    where that is cut short, the run breaks again and is rolled back again.
+
+    Args:
+        recipe: the run's own, without what was amended.
 
     Raises:
-        Stopped: it has been rolled back three times already.
+        Stopped: it has been rolled back three times already, there is no such state, or no rate that can be lowered.
+            Everything that was saved is as it was.
     """
     done = _of(trainer)
-    if sum(one.why in ACTING for one in done) >= MOST_ROLLED_BACK:
-        raise Stopped(f"{says} It was rolled back {MOST_ROLLED_BACK} times, and slower players did not help.")
-    tried = {one.images for one in done if one.why in ACTING}
-    for path in run.states():
-        images = int(path.parent.name)
-        if images > 0 and (images >= since or images in tried):
-            shutil.rmtree(path.parent, ignore_errors=True)
-    state, _ = run.newest_state()
+    backs = [one for one in done if one.why in ACTING]
+    state = _before(run, verdict.since, backs[-1].images if backs else 0)
     images = 0 if state is None else int(str(state.header["images"]))
-    run.rewind(images)
-    details = {"from": trainer.images, "why": verdict, "says": says, "evidence": dict(evidence)}
-    run.event("rolled back", images, **details)
-    say(f"{says} Back to {images:,} images.")
-    kept = [one._replace(images=min(one.images, images)) for one in done] + [_remedy(trainer, verdict, images)]
+    kept = [one for one in done if one.why in ACTING or one.images <= images]
+    recipe = amended(recipe, kept)
+    changed = settings(verdict.name, describe(recipe))
+    if len(backs) >= MOST_ROLLED_BACK:
+        raise _stopped(trainer, verdict, f"it was rolled back {MOST_ROLLED_BACK} times, and lower rates did not help")
+    if state is None and any(int(path.stem) < verdict.since for path in run.snapshots()):
+        raise _stopped(trainer, verdict, "no state from before that is left to go back to")
+    if not changed:
+        raise _stopped(trainer, verdict, "its learning rates are no numbers that could be lowered")
+    back = {"from": trainer.images, "says": verdict.says, "evidence": numbers(verdict.evidence)}
+    kept.append(Amendment(images, changed, verdict.name, back))
+    notes = {AMENDMENTS: to_json(kept)}
     if state is None:
-        fresh = Trainer(trainer.recipe, trainer.pictures, run, trainer.seed, trainer.choices)
-        fresh.notes = {AMENDMENTS: to_json(kept)}
+        fresh = Trainer(recipe, trainer.pictures, run, trainer.seed, trainer.choices, notes=notes, safe=1)
         saving.write_state(fresh)
     else:
-        run.save_state(images, state.tensors, {**state.header, AMENDMENTS: to_json(kept)})
+        run.save_state(images, state.tensors, {**state.header, **notes}, safe=images + 1)
+    folder = run.set_aside(images, str(len(backs) + 1))
+    run.rewind(images)
+    say(f"{verdict.says} Back to {images:,} images; what came after is kept in {folder}.")
     _told(run, kept, say)
 
 
 def record(run: Run, amendments: Sequence[Amendment]) -> None:
-    """Let events.jsonl say what the state says is in force, whatever was killed between the two."""
-    wanted = [{**one, "event": "amended"} for one in to_json(amendments)]
-    if [line for line in files.read_lines(run.events) if line.get("event") == "amended"] != wanted:
-        files.keep_lines(run.events, lambda line: line.get("event") != "amended")
-        for one in amendments:
-            run.event("amended", one.images, settings=dict(one.settings), why=one.why)
+    """Let events.jsonl say what the state says was changed and rolled back, whatever was killed between the two."""
+    wanted = [line for one in amendments for line in _lines(one)]
+    found = [line for line in files.read_lines(run.events) if line.get("event") in RECORDED]
+    if found != wanted[: len(found)]:
+        files.keep_lines(run.events, lambda line: line.get("event") not in RECORDED)
+        found.clear()
+    for line in wanted[len(found) :]:
+        files.append_line(run.events, line)
 
 
 def inherited(
@@ -136,8 +160,25 @@ def _of(trainer: Trainer) -> tuple[Amendment, ...]:
     return from_json(trainer.notes.get(AMENDMENTS))
 
 
-def _remedy(trainer: Trainer, verdict: str, images: int) -> Amendment:
-    return Amendment(images, settings(verdict, describe(trainer.recipe)), verdict)
+def _before(run: Run, since: int, last: int) -> Tensors | None:
+    """The newest whole state from before ``since``, that at ``last`` only where there is no other; or that at 0."""
+    found = [(images != last, images, path) for path in run.states() for images in [int(path.parent.name)]]
+    return run.newest_state([path for _, images, path in sorted(found) if images < max(since, 1)])[0]
+
+
+def _stopped(trainer: Trainer, verdict: Verdict, why: str) -> Stopped:
+    trainer.run.event("stopped", trainer.images, why=why)
+    return Stopped(
+        f"{verdict.says} Stopped: {why}. What was saved is kept: take a model from {trainer.run.folder / 'snapshots'}, "
+        "or start anew with lower learning rates (--set rate=...) or another recipe."
+    )
+
+
+def _lines(one: Amendment) -> Iterator[dict[str, Any]]:
+    """The events of an amendment."""
+    if one.why in ACTING:
+        yield {"images": one.images, "event": "rolled back", "why": one.why, **one.back}
+    yield {"images": one.images, "event": "amended", "settings": dict(one.settings), "why": one.why}
 
 
 def _told(run: Run, amendments: Sequence[Amendment], say: Say) -> None:

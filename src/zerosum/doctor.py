@@ -21,6 +21,7 @@ from zerosum import __version__
 from zerosum.advice import devices
 from zerosum.conformance import noise
 from zerosum.errors import UserError
+from zerosum.machine import processor
 from zerosum.networks.precision import factors
 from zerosum.plan import machine as choose
 from zerosum.recipe import Precision, Recipe
@@ -97,7 +98,7 @@ def machine(device: str) -> Iterator[str]:
     """Versions and devices, a line each."""
     python = platform.python_version()
     yield f"zerosum     {__version__}, torch {torch.__version__}, numpy {np.__version__}, Python {python}"
-    yield f"system      {platform.system()} {platform.release()}, {_processor()}, {os.cpu_count()} processors"
+    yield f"system      {platform.system()} {platform.release()}, {processor()}, {os.cpu_count()} processors"
     there = [name for name, found in devices().items() if found]
     yield f"devices     {', '.join(there)}; training would use {device}, {torch.get_num_threads()} threads"
     if torch.cuda.is_available():
@@ -190,13 +191,3 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
     elif device.type == "mps":
         torch.mps.synchronize()
-
-
-def _processor() -> str:
-    """Its name, as Linux tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from zerosum import files
-from zerosum.amending import AMENDMENTS, amend, amended, from_json, record, roll_back
+from zerosum.amending import AMENDMENTS, amend, amended, from_json, not_finite, record, roll_back
 from zerosum.data.cache import cache_folder
 from zerosum.data.fit import Fit
 from zerosum.data.pictures import Pictures
@@ -71,7 +71,8 @@ def train(
         out: the run's folder; without it the newest unfinished run of the same kind under ``runs/``, or a new one.
         fork: copy the state of ``out`` to this folder and go on there with these settings.
         amendments: whether a fork keeps what was changed while the run was trained.
-        act: change the run by every verdict's remedy, and not only after values that are not finite or a divergence.
+        act: change learning rates also for other verdicts whose remedy they are, and not only after values that are
+            not finite or a divergence.
         images: budget in real pictures seen by the critic.
         seconds: a time instead; the speed of the first rounds turns it into a budget in images.
         resolution: ``64`` or ``WIDTHxHEIGHT``.
@@ -134,6 +135,7 @@ def start(
             for note in pictures.notes:
                 say(note)
             content = contents(plan, pictures)
+            content["asked"] |= {"act": act, "named": isinstance(request.recipe, str)}
             if fork is not None:
                 run = copy(run, Run(Path(fork)), plan, content, keep=amendments == "keep")
             elif out is None:
@@ -211,13 +213,13 @@ class _Session:
                     watchers=watchers,
                 )
         except NotFinite as error:
-            roll_back(self.run, trainer, "not finite", trainer.images, str(error), self.say, {})
+            roll_back(self.run, trainer, self.plan.recipe, not_finite(trainer, str(error)), self.say)
             return None, False
         wants = watch.wants
         if self.interrupt.asked or wants is None or outcome.why == "time" or (outcome.done and wants.level != "act"):
             return trainer, outcome.done
         if wants.level == "act":
-            roll_back(self.run, trainer, wants.name, wants.since, wants.says, self.say, wants.evidence)
+            roll_back(self.run, trainer, self.plan.recipe, wants, self.say)
         else:
             amend(self.run, trainer, wants.name, self.say)
         return None, False

@@ -1,13 +1,24 @@
-"""What room the machine has left for a training."""
+"""What the machine is, and what room it has left for a training."""
 
 from __future__ import annotations
 
+import platform
 import shutil
 from pathlib import Path
 
 import torch
 
 MEMINFO, GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+
+
+def processor() -> str:
+    """The processor's name, as Linux tells it; elsewhere its kind."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def room(folder: Path, device: torch.device) -> dict[str, float]:

@@ -15,16 +15,15 @@ import PIL
 import torch
 
 from zerosum import __version__, files
-from zerosum.amending import AMENDMENTS, amended, from_json, inherited, record
+from zerosum.amending import AMENDMENTS, RECORDED, amended, from_json, inherited, record
 from zerosum.data.pictures import Pictures
 from zerosum.data.streamed import Streamed
 from zerosum.errors import UserError
+from zerosum.machine import processor
 from zerosum.plan import Plan
 from zerosum.recipe import JSON, Recipe, describe
 from zerosum.run import Run, next_run, runs_in
 from zerosum.training import checkpoint
-
-LOGS = ("stats.jsonl", "metrics.jsonl", "events.jsonl", "signals.jsonl")
 
 
 def contents(plan: Plan, pictures: Pictures) -> dict[str, Any]:
@@ -62,6 +61,8 @@ def versions() -> dict[str, JSON]:
         "pillow": PIL.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "processor": processor(),
+        **({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}),
     }
 
 
@@ -188,10 +189,10 @@ def fork(old: Run, new: Run, plan: Plan, content: dict[str, Any], *, keep: bool 
         checkpoint.check_fits(state.tensors, plan.recipe)
         content["forked_from"] = source
         new.write(content)
-        for log in LOGS:
-            for line in files.read_lines(old.folder / log):
-                if int(str(line.get("images", 0))) <= images and line.get("event") not in ("finished", "amended"):
-                    files.append_line(new.folder / log, line)
+        for log in old.logs:
+            for line in files.read_lines(log):
+                if int(str(line.get("images", 0))) <= images and line.get("event") not in ("finished", *RECORDED):
+                    files.append_line(new.folder / log.name, line)
         new.event("forked", images, source=source)
         header = inherited(state.header, old.read()["resolved"], content["resolved"], keep=keep)
         amended(plan.recipe, from_json(header[AMENDMENTS]))  # which refuses before anything is there to go on from

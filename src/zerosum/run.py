@@ -5,14 +5,16 @@ stats.jsonl  metrics.jsonl  events.jsonl  signals.jsonl
 samples/real.png  samples/<images>.png
 snapshots/<images>.safetensors       models to use
 state/<images>/state.safetensors     where to go on; the last two
+before-roll-back/<which>/            what a roll-back put aside: samples, snapshots and the logs as they were
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +57,11 @@ class Run:
     @property
     def signals(self) -> Path:
         return self.folder / "signals.jsonl"
+
+    @property
+    def logs(self) -> tuple[Path, ...]:
+        """All of them."""
+        return self.stats, self.metrics, self.events, self.signals
 
     def exists(self) -> bool:
         """Whether this is a run of zerosum (a folder of another program is not)."""
@@ -141,10 +148,10 @@ class Run:
                 shutil.rmtree(old.parent, ignore_errors=True)
         return path
 
-    def newest_state(self) -> tuple[Tensors | None, list[str]]:
-        """The newest state that is whole, and a sentence for each that was skipped."""
+    def newest_state(self, states: Sequence[Path] | None = None) -> tuple[Tensors | None, list[str]]:
+        """The last state that is whole, of all or of those given, and a sentence for each that was skipped."""
         skipped = []
-        for path in reversed(self.states()):
+        for path in reversed(self.states() if states is None else states):
             try:
                 return files.read_tensors(path), skipped
             except UserError as error:
@@ -152,20 +159,44 @@ class Run:
         return None, skipped
 
     def rewind(self, images: int) -> None:
-        """Forget what was logged beyond a state: lines, states and files of later images."""
+        """Forget what was logged beyond a state: lines, states and files of later images.
+
+        The states first: whoever is killed on the way and goes on does so from where this leads, or from a state whose
+        lines are all there.
+        """
+        for path in reversed(self.states()):
+            if int(path.parent.name) > images:
+                shutil.rmtree(path.parent, ignore_errors=True)
         with self._metrics_held():
-            for log in (self.stats, self.metrics, self.events, self.signals):
+            for log in self.logs:
                 files.keep_lines(log, lambda line: isinstance(line.get("images"), int) and line["images"] <= images)
-        later = [path for path in self.states() if int(path.parent.name) > images]
-        for path in later:
-            shutil.rmtree(path.parent, ignore_errors=True)
-        for path in [*self.folder.glob("samples/*.png"), *self.snapshots()]:
-            found = re.match(r"\d{12}", path.name)
-            if found and int(found[0]) > images:
-                path.unlink(missing_ok=True)
+        for path in self._later(images):
+            path.unlink(missing_ok=True)
         for path in self.folder.rglob(f"{files.TEMPORARY}*"):
             if files.abandoned(path):
                 path.unlink(missing_ok=True)
+
+    def set_aside(self, images: int, which: str) -> Path:
+        """Move samples and models of later images to ``before-roll-back/<which>``, with a copy of the logs.
+
+        Raises:
+            Stopped: the disk is full.
+        """
+        folder = self.folder / "before-roll-back" / which
+        for log in self.logs:
+            if log.exists():
+                files.write(folder / log.name, log.read_bytes())
+        with files.in_words(folder):
+            for path in self._later(images):
+                place = folder / path.parent.name
+                place.mkdir(parents=True, exist_ok=True)
+                os.replace(path, place / path.name)
+        return folder
+
+    def _later(self, images: int) -> list[Path]:
+        """Samples and models of later images."""
+        found = [*self.folder.glob("samples/*.png"), *self.snapshots()]
+        return [path for path in found if (own := re.match(r"\d{12}", path.name)) and int(own[0]) > images]
 
     def best(self) -> int | None:
         """Images of the snapshot with the best tracking metric (averaged weights), or None.

@@ -202,12 +202,10 @@ class Trainer:
         self.sums.clear()
         self.counts.clear()
         if values[-1] < 1:
-            self.run.event("not finite", self.images)
-            raise NotFinite(
-                f"A loss or gradient was not finite in the {since:,} images before "
-                f"{self.images:,} ({self._broken()}): training stopped, and nothing since the last saved state was "
-                "kept. Lower the learning rate (--set rate=...) or try another recipe."
-            )
+            where = f"in the {since:,} images before {self.images:,} ({self._broken()})"
+            says = f"A loss or gradient was not finite {where}."
+            self.run.event("not finite", self.images, says=says)
+            raise NotFinite(says)
         return line
 
     def _broken(self) -> str:
