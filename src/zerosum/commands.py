@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from zerosum.data.telling import safe
 from zerosum.errors import UserError
 from zerosum.interrupt import Interrupt
 from zerosum.kept import keep_code
@@ -170,7 +171,8 @@ def _diagnose(command: Diagnose) -> int:
     for one in found:
         say("\n".join(one.lines()))
     if not found:
-        say(f"Nothing wrong at {checks} check{'' if checks == 1 else 's'}.")
+        many = f"at {checks} check{'' if checks == 1 else 's'}" if command.against is None else "in these pictures"
+        say(f"Nothing wrong {many}.")
     if command.json:
         files.write_json(Path(command.json), [one.record() for one in found])
         say(f"Everything: {command.json}")
@@ -262,5 +264,5 @@ def _data(command: Check | Prepare) -> int:
 
 def say(text: str) -> None:
     """Print a line."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(safe(text) + "\n")
     sys.stdout.flush()

@@ -4,64 +4,85 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from zerosum.advice import size_for
 from zerosum.data.cache import cache_folder
 from zerosum.data.find import find
 from zerosum.data.fit import Shape
-from zerosum.data.pictures import Pictures
-from zerosum.data.pixels import to_float
 from zerosum.data.prepare import prepare
+from zerosum.data.source import Bytes
 from zerosum.data.survey import survey
 from zerosum.data.telling import Progress, Say, clean, silent
-from zerosum.diagnose import signals, spectrum
+from zerosum.diagnose import looked as looking
+from zerosum.diagnose import stylegan
 from zerosum.diagnose.data import of_pictures
-from zerosum.diagnose.remedies import REMEDIES, Remedy, advice, at
-from zerosum.diagnose.rules import RECENT, RULES, Check
-from zerosum.diagnose.stylegan import check_of, first_not_finite, is_stylegan
+from zerosum.diagnose.looked import LOOKED_AT, Made
+from zerosum.diagnose.remedies import advice, at
+from zerosum.diagnose.rules import RULES, Rule
+from zerosum.diagnose.symptoms import Check
 from zerosum.diagnose.verdicts import Diagnosis, Verdict, numbers
 from zerosum.errors import UserError
-from zerosum.run import Run
+from zerosum.generate import load
+from zerosum.metrics.samples import of_generator
+from zerosum.run import PARTS, Run
 from zerosum.tail import Tail
 
-LOOKED_AT = 500  # generated pictures
-KNOWN, HELD = 2_000, 500
-OF_PICTURES = ("copies", "collapse", "drops modes", "checkerboard")
+SNAPSHOT = ".safetensors"
+LONGEST = 4000  # letters of a line: a command may be long
+LEAST, FEW = 10, 100  # pictures on either side, without which nothing or little can be said
+SURE = 0.99  # is the most that is printed: checks in a row are not independent
 
 
 class Found(NamedTuple):
-    """A verdict, its remedy, and until when it held (None: it still does)."""
+    """A verdict, its remedy, and until when it held (None: it still does).
+
+    Attributes:
+        backs: how many times it was rolled back.
+        looked: whether it is of a single look at pictures, which knows no time and no confidence.
+    """
 
     verdict: Verdict
     remedy: str
     until: int | None = None
+    backs: int = 0
+    looked: bool = False
 
     def record(self) -> dict[str, Any]:
         """For a file."""
         own = {**self.verdict._asdict(), "evidence": dict(self.verdict.evidence)}
-        return {**own, "remedy": self.remedy, "until": self.until}
+        own |= dict.fromkeys(("confidence", "images", "since")) if self.looked else {}
+        return {**own, "remedy": self.remedy, "until": self.until, "rolled back": self.backs}
 
     def lines(self) -> list[str]:
         """For people."""
         verdict = self.verdict
-        when = f"from {verdict.since:,} images" if verdict.since else "from the start"
-        until = "" if self.until is None else f" to {self.until:,}"
-        evidence = ", ".join(f"{name} {value:.3g}" for name, value in verdict.evidence.items())
+        evidence = ", ".join(f"{name} {_short(value)}" for name, value in verdict.evidence.items())
         told = [
-            f"{verdict.name} ({verdict.level}; {when}{until}; confidence {verdict.confidence:.0%})",
+            f"{verdict.name} ({'; '.join([verdict.level, *self._when()])})",
             f"  {verdict.says}",
             *([f"  Evidence: {evidence}."] if evidence else []),
             *([f"  {self.remedy}"] if self.remedy else []),
         ]
-        return [line[: len(line) - len(line.lstrip())] + clean(line) for line in told]
+        return [line[: len(line) - len(line.lstrip())] + clean(line, LONGEST) for line in told]
+
+    def _when(self) -> list[str]:
+        """When it held and how sure that is, as far as there is something to say."""
+        verdict = self.verdict
+        if self.looked:
+            return []
+        if verdict.since == verdict.images:  # a moment, and a fact
+            times = {0: [], 1: ["rolled back once"]}.get(self.backs, [f"rolled back {self.backs} times"])
+            return [f"at {verdict.images:,} images" if verdict.images else "at the start", *times]
+        until = "" if self.until is None else f" to {self.until:,}"
+        when = f"from {verdict.since:,} images" if verdict.since else "from the start"
+        return [f"{when}{until}", f"confidence {min(verdict.confidence, SURE):.0%}"]
 
 
 class Diagnosed(NamedTuple):
@@ -79,7 +100,9 @@ def diagnose(
     say: Say = silent,
     looked: Progress = silent,
 ) -> Diagnosed:
-    """Verdicts on a run's folder, a stats.jsonl of StyleGAN's, or pictures ``against`` real ones.
+    """Verdicts on a run's folder, a log of StyleGAN's (or its folder), or pictures ``against`` real ones.
+
+    Beside real pictures a run (or one of its snapshots) is asked for pictures of its own.
 
     Raises:
         UserError: it is none of these, or has nothing to go by.
@@ -89,8 +112,11 @@ def diagnose(
         return of_pictures_against(target, against, data_root, say, looked)
     if path.is_dir() and Run(path).exists():
         return of_run(Run(path))
-    if path.is_file():
-        return of_log(path)
+    if path.suffix == SNAPSHOT:
+        raise UserError(f"{path} is a generator: give its run's folder, or --against and the real pictures.")
+    log = path / "stats.jsonl" if path.is_dir() else path
+    if log.is_file():
+        return of_log(log)
     raise UserError(
         f"'{target}' is no run and no stats.jsonl: give a run's folder, or pictures with --against and the real ones."
     )
@@ -102,7 +128,7 @@ def of_run(run: Run) -> Diagnosed:
     Raises:
         UserError: no run, or one without checks.
     """
-    content = run.read()
+    content = _content(run)
     events = list(_records(run.events))
     checks = [check for line in _records(run.signals) if "images" in (check := numbers(line))]
     if not checks:
@@ -116,16 +142,42 @@ def of_run(run: Run) -> Diagnosed:
 
     told = [_told(event) for event in events if event.get("event") == "verdict" and event.get("images") == 0]
     found = [Found(verdict, remedy(verdict.name)) for verdict in told]
+    return Diagnosed((*found, *_broken(events, remedy), *replayed(checks, remedy)), len(checks))
+
+
+def _content(run: Run) -> dict[str, Any]:
+    """What recipe.json says.
+
+    Raises:
+        UserError: it is damaged, or of another format.
+    """
+    try:
+        found = json.loads(run.recipe_file.read_text())
+        whole = isinstance(found, dict) and found.keys() >= {"format", *PARTS}
+    except (ValueError, RecursionError):
+        whole = False
+    if not whole:
+        raise UserError(f"{run.recipe_file} is damaged, or not of zerosum: put a copy of it back.")
+    return run.read()
+
+
+def _broken(events: Iterable[Mapping[str, Any]], remedy: Callable[[str], str]) -> list[Found]:
+    """What was not finite, and what was rolled back: one for a row of the same kind, as it was the last time."""
+    found: list[Found] = []
     for event in events:
-        if event.get("event") in ("not finite", "rolled back"):
-            back = event["event"] == "rolled back"
-            images = int(_number(event.get("from", event.get("images"))))
-            says = str(event.get("says", "A loss or gradient was not finite."))
-            evidence = event.get("evidence")
-            seen = numbers(evidence) if isinstance(evidence, dict) else {}
-            verdict = Verdict(str(event.get("why", "not finite")), "act", says, seen, 1.0, images, images)
-            found.append(Found(verdict, remedy(verdict.name), images if back else None))
-    return Diagnosed((*found, *replayed(checks, remedy)), len(checks))
+        if event.get("event") not in ("not finite", "rolled back"):
+            continue
+        back = event["event"] == "rolled back"
+        name = str(event.get("why", "not finite"))
+        images = int(_number(event.get("from", event.get("images"))))
+        says = str(event.get("says", "A loss or gradient was not finite."))
+        evidence = event.get("evidence")
+        seen = numbers(evidence) if isinstance(evidence, dict) else {}
+        before = found.pop() if found and found[-1].verdict.name == name else None
+        verdict = Verdict(name, "act", says, seen, 1.0, images, images)
+        backs = (0 if before is None else before.backs) + back
+        found.append(Found(verdict, remedy(name), images if back else None, backs))
+    return found
 
 
 def _as_amended(resolved: object, events: Iterable[Mapping[str, Any]]) -> object:
@@ -143,24 +195,28 @@ def _as_amended(resolved: object, events: Iterable[Mapping[str, Any]]) -> object
 
 
 def of_log(path: Path) -> Diagnosed:
-    """A stats.jsonl of StyleGAN's.
+    """A stats.jsonl of StyleGAN's, with the metric-*.jsonl beside it.
 
     Raises:
         UserError: it has no line of that kind.
     """
-    lines = [line for line in _records(path) if is_stylegan(line)]
-    checks = [check for line in lines if "images" in (check := check_of(line))]
+    lines = [line for line in _records(path) if stylegan.is_stylegan(line)]
+    beside = sorted(path.parent.glob("metric-*.jsonl"))
+    points = stylegan.points_of(record for log in beside for record in _records(log))
+    checks = stylegan.checks_of(lines, points)
     if not checks:
         raise UserError(
             f"{path} has no lines of StyleGAN's (no Progress/kimg): give its stats.jsonl, or a run's folder."
         )
+
+    def remedy(name: str) -> str:
+        return stylegan.answer(name, checks, points)
+
     found = [
-        Found(
-            Verdict("not finite", "act", f"{name} is not finite.", {}, 1.0, images, images), REMEDIES["not finite"].says
-        )
-        for images, name in filter(None, [first_not_finite(lines)])
+        Found(Verdict("not finite", "act", f"{name} is not finite.", {}, 1.0, images, images), remedy("not finite"))
+        for images, name in filter(None, [stylegan.first_not_finite(lines)])
     ]
-    return Diagnosed((*found, *replayed(checks, lambda name: REMEDIES.get(name, Remedy("")).says)), len(checks))
+    return Diagnosed((*found, *replayed(checks, remedy, stylegan.RULES)), len(checks))
 
 
 def of_pictures_against(target: str, against: str, data_root: str | None, say: Say, looked: Progress) -> Diagnosed:
@@ -169,52 +225,56 @@ def of_pictures_against(target: str, against: str, data_root: str | None, say: S
     Raises:
         UserError: there are no such pictures, or fewer than ten.
     """
+    path = Path(target)
+    run = Run(path) if path.is_dir() and Run(path).exists() else None
+    content = None if run is None else _content(run)
     source = find(against, data_root, say)
     seen = survey(source, cache_folder(), looked)
-    (width, height), channels = size_for(source, seen, None)
-    shape = Shape(width, height, channels, "crop")
+    if run is not None or path.suffix == SNAPSHOT:
+        made = _sampled(path, looked)
+        shape = Shape(made.pixels.shape[3], made.pixels.shape[2], made.pixels.shape[1])
+    else:
+        (width, height), channels = size_for(source, seen, None)
+        shape = Shape(width, height, channels)
+        made = looking.drawn(target, shape, data_root, say, looked)
     real = prepare(source, seen, shape, broken="skip", cache=cache_folder(), progress=looked)
-    source = find(target, data_root, say)
-    made = prepare(
-        source, survey(source, cache_folder(), looked), shape, broken="skip", cache=cache_folder(), progress=looked
+    least = min(len(made.pixels), len(real.train))
+    if least < LEAST:
+        raise UserError(f"{least} pictures are too few to say anything: give at least ten.")
+    say(
+        f"{made.name}, beside {len(real.train):,} real pictures and {len(real.held_out):,} held-out ones of "
+        f"{real.name}, at {shape.width}x{shape.height}."
     )
-    rows = np.sort(np.concatenate([made.train, made.held_out]))
-    rows = rows[np.linspace(0, len(rows) - 1, min(LOOKED_AT, len(rows))).astype(np.int64)]
-    if min(len(rows), len(real.train)) < 10:
-        raise UserError(f"{min(len(rows), len(real.train))} pictures are too few to say anything: give at least ten.")
-    check = look(real, to_float(torch.from_numpy(made.pixels[rows])))
-    past = [check] * RECENT
-    found = [
-        Verdict(rule.name, rule.level, rule.says, evidence, 0.5, 0, 0)
-        for rule in RULES
-        if rule.name in OF_PICTURES and (evidence := rule.test(check, past)) is not None
-    ]
-    return Diagnosed(tuple(Found(one, REMEDIES[one.name].says) for one in [*of_pictures(real), *found]), 1)
+    if made.resized:
+        say(f"{made.resized} of the generated ones had another size and were resized: a grid is not looked for.")
+    if least < FEW:
+        say(f"{least} pictures are few: only what is wrong with most of them shows.")
+    found = looking.look(real, made.pixels, resized=made.resized > 0)
+    pairs = [f"{made.called[one]} ~ {looking.called(source, real, other)}" for one, other in found.pairs]
+
+    def remedy(name: str) -> str:
+        if content is not None:
+            return advice(name, content, target)
+        return looking.answer(name, target, against, min(made.total, len(real.held_out)), pairs)
+
+    told = [one for one in of_pictures(real) if one.level != "note"] + looking.verdicts(found.check)
+    return Diagnosed(tuple(Found(one, remedy(one.name), looked=True) for one in told), 1)
 
 
-def look(real: Pictures, fake: Tensor) -> Check:
-    """What of a check needs no training: pictures (N, C, H, W) in [-1, 1] beside real ones."""
-    known = to_float(torch.from_numpy(real.take("train", real.some(KNOWN))[0]))
-    order = np.random.default_rng(0).permutation(len(known))  # those that stand for all come first
-    held = to_float(torch.from_numpy(real.take("held-out", slice(0, HELD))[0])) if len(real.held_out) >= 10 else None
-    reals = signals.Reals(
-        signals.view(known)[order], None if held is None else signals.view(held), min(len(fake), len(known))
-    )
-    views = signals.view(fake)
-    power = spectrum.power(known)
-    found = {
-        "images": 0.0,
-        "share": 1.0,
-        "round": math.inf,
-        "checkerboard": spectrum.checkerboard(spectrum.power(fake), power),
-        "grid": spectrum.grid(fake, known),
-    }
-    return found | reals.of_fakes(views, "raw") | reals.of_fakes(views, "ema") | reals.of_copies(views)
+def _sampled(path: Path, looked: Progress) -> Made:
+    """Pictures of a run's newest snapshot, or of a snapshot, by seeds."""
+    generator = load(path)
+    blocks: list[Bytes] = []
+    for pixels, _ in of_generator(generator, path.name, "ema").blocks(0, LOOKED_AT):
+        blocks.append(pixels)
+        looked(sum(map(len, blocks)), LOOKED_AT)
+    name = f"{LOOKED_AT} pictures of {path.name} (averaged weights at {int(str(generator.header['images'])):,} images)"
+    return Made(np.concatenate(blocks), [f"seed {seed}" for seed in range(LOOKED_AT)], name, total=2**60)
 
 
-def replayed(checks: Sequence[Check], remedy: Callable[[str], str]) -> tuple[Found, ...]:
+def replayed(checks: Sequence[Check], remedy: Callable[[str], str], rules: Sequence[Rule] = RULES) -> tuple[Found, ...]:
     """Every verdict that the rules say of these checks, in the order of time, with its end."""
-    diagnosis, found = Diagnosis(), list[Found]()
+    diagnosis, found = Diagnosis(rules=rules), list[Found]()
     for check in checks:
         news = diagnosis.see(check)
         found += [Found(verdict, remedy(verdict.name)) for verdict in news.verdicts]
@@ -247,6 +307,11 @@ def _told(event: Mapping[str, Any]) -> Verdict:
         0,
         0,
     )
+
+
+def _short(value: float) -> str:
+    """Three figures, and all of a large number."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _number(value: object) -> float:

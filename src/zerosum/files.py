@@ -10,14 +10,13 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
-
-import numpy as np
 
 from zerosum.errors import Stopped, UserError
 
@@ -76,7 +75,7 @@ def write_json(path: Path, value: object) -> Path:
 
 def append_line(path: Path, record: Mapping[str, object]) -> None:
     """Append one JSON line. Non-finite numbers become null and are named in ``not_finite``."""
-    broken = [key for key, value in record.items() if isinstance(value, float) and not np.isfinite(value)]
+    broken = [key for key, value in record.items() if isinstance(value, float) and not math.isfinite(value)]
     clean = {key: None if key in broken else value for key, value in record.items()}
     if broken:
         clean["not_finite"] = broken

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from zerosum.data.telling import safe
+from zerosum.diagnose.symptoms import IN_A_ROW, WARM_UP
 from zerosum.errors import UserError
 from zerosum.follow.lines import clean, number
 from zerosum.preview import possible, preview
@@ -25,7 +27,7 @@ BAR_SECONDS = 0.1
 QUIET_SECONDS = 1.0  # what takes no longer needs no counting
 BARS = (24, 12, 4)  # columns; the bar gives way first
 BESIDE = 16  # columns of the percentage and the time that is left
-CHECKS = 3  # of the diagnosis, without a verdict, until a run is said to be healthy
+CHECKS = WARM_UP + IN_A_ROW  # of the diagnosis: with fewer nothing can have been said against a run
 LONGEST = 30  # characters of a verdict in the line
 STYLES = {"act": "red", "warn": "yellow", "": "green"}  # by the verdict's level, none for a healthy run
 
@@ -131,7 +133,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Print a line (above the progress line, if there is one)."""
-        self.console.print(text, markup=False)
+        self.console.print(safe(text), markup=False)
 
     def looked(self, done: int, total: int) -> None:
         """Show how many pictures were looked at."""

@@ -1,8 +1,9 @@
 """The diagnosis during training: checks at fixed image counts, into signals.jsonl; verdicts, into events.jsonl.
 
-It costs at most 2 % of the time: each check says, from what it took, when the next one is due; its line has that, so
-that a run that goes on is checked where it would have been. So where a check stands depends on the machine's speed, and
-with it where a training is changed for a verdict; a training that is not changed keeps its bits.
+It costs at most 2 % of the time: an account of what all checks took says when the next one is due, and the line of a
+check has that, so that a run that goes on is checked where it would have been (the one at the end is always made). So
+where a check stands depends on the machine's speed, and with it where a training is changed for a verdict; a training
+that is not changed keeps its bits.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from zerosum import files
 from zerosum.amending import is_wanted
 from zerosum.data.telling import Say, silent
 from zerosum.diagnose.data import of_pictures
-from zerosum.diagnose.remedies import advice
+from zerosum.diagnose.remedies import advice, settings
 from zerosum.diagnose.verdicts import Diagnosis, Verdict, numbers
 from zerosum.machine import room
 from zerosum.probing import Probe, write_nearest
@@ -27,7 +28,7 @@ from zerosum.training.trainer import Moment, Trainer
 
 LEAST = 10  # rounds between two checks
 CHECKS = 60  # in a budget, at most
-SHARE = 0.018  # of the time
+SHARE = 0.019  # of the time
 OF_TIME = ("images", "seconds")
 
 
@@ -38,6 +39,7 @@ class Watch:
     Attributes:
         content: of recipe.json, from which remedies are made.
         act: whether to want a change for every verdict that has one, and not only for those that act by themselves.
+        share: of the time that checks may take.
         wants: the verdict for which the training is to be stopped and changed.
     """
 
@@ -46,9 +48,11 @@ class Watch:
     say: Say = silent
     content: Mapping[str, Any] = field(default_factory=dict)
     act: bool = False
+    share: float = field(default_factory=lambda: SHARE)
     wants: Verdict | None = None
     diagnosis: Diagnosis = field(default_factory=Diagnosis)
     probe: Probe | None = None
+    spent: float = 0.0  # seconds, in all checks
     fresh: list[Mapping[str, float]] = field(default_factory=list)  # lines of stats since the last check
     clock: tuple[float, float] = (0.0, 0.0)  # the trainer's seconds, and those it waited, at the last check
 
@@ -58,9 +62,14 @@ class Watch:
         for line in files.read_lines(self.run.signals):
             self.diagnosis.see(numbers(line))
         checks = self.diagnosis.checks
+        self.spent = sum(check.get("seconds", 0.0) for check in checks)
         last = int(checks[-1]["images"]) if checks else -1
         self.due = float(checks[-1].get("next", 0)) if checks else 0.0
         self.fresh = [line for line in self._lines() if line["images"] > last]
+        told = {str(line.get("verdict")) for line in files.read_lines(self.run.events)}
+        for verdict in self.diagnosis.standing.values():  # a kill may have come between the check and the word
+            if verdict.name not in told:
+                self._tell(verdict)
         self._react(self.diagnosis.standing.values())
         if not checks and self.trainer.images == 0:
             for verdict in of_pictures(self.trainer.pictures):
@@ -84,10 +93,10 @@ class Watch:
         self.probe = self.probe or Probe(self.trainer)
         check = self.probe.look() | self._means() | self._machine() | {"share": round(share, 5)}
         seconds = time.monotonic() - began
-        first = len(self.diagnosis.checks) < 2  # which load what later ones have
+        self.spent += seconds
         rate = check.get("images_per_second")
-        paid = 0.0 if first or not isinstance(rate, float) else seconds / SHARE * rate
-        self.due = images + max(apart, paid)
+        owed = self.spent / self.share - self.trainer.seconds  # of training, before the next is paid for
+        self.due = images + max(apart, owed * rate if isinstance(rate, float) else 0.0)
         files.append_line(self.run.signals, check | {"seconds": round(seconds, 4), "next": round(self.due)})
         news = self.diagnosis.see(numbers(check))
         for verdict in news.verdicts:
@@ -100,6 +109,8 @@ class Watch:
     def _tell(self, verdict: Verdict) -> None:
         content = {**self.content, "resolved": describe(self.trainer.recipe)}  # as amended
         remedy = advice(verdict.name, content, str(self.run.folder))
+        if self.act and verdict.level == "warn" and not settings(verdict.name, content["resolved"]):
+            remedy = f"{remedy} --act changes learning rates alone, so not this."
         self.run.event(
             "verdict",
             verdict.images,
@@ -127,6 +138,8 @@ class Watch:
         before, self.clock = self.clock, (self.trainer.seconds, self.trainer.waited)
         passed, waited = (now - then for now, then in zip(self.clock, before, strict=True))
         found = room(self.run.folder, self.trainer.device)
+        states = self.run.states()
+        found |= {"saved_mib": states[-1].stat().st_size / 2**20} if states else {}
         found |= {"waiting": waited / passed} if passed > 0 else {}
         return {name: round(value, 4) for name, value in found.items()}
 

@@ -65,6 +65,17 @@ def test_variety_of_real_pictures_is_one_and_of_one_picture_none():
     assert few["crowding_raw"] < 1e-2  # but each has a twin
 
 
+def test_the_class_that_is_missing_is_seen():
+    """Fakes of the first two classes of three, one of them twice as often."""
+    labels = torch.arange(90) % 3
+    known = points(0, 90) + 100 * labels[:, None]
+    fake = known[(labels == 0) | (labels == 1)] + 0.01
+    found = signals.Reals(known, None, 90).of_classes(torch.cat([fake, fake[::2]]), labels)
+    assert [covered for covered, _ in found.values()] == [1, 1, 0]
+    assert [share for _, share in found.values()] == pytest.approx([2 / 3, 1 / 3, 0])
+    assert signals.Reals(known, None, 90).of_classes(fake, torch.arange(90)) == {}
+
+
 def test_copies_are_told_from_new_pictures_of_the_same_kind():
     known, held = points(0, 200), points(1, 200)
     reals = signals.Reals(known, held, 100)
@@ -138,6 +149,20 @@ def test_white_noise_has_a_flat_spectrum():
     assert flat[5] == pytest.approx(0, abs=0.05)  # power 1 is log10 0
 
 
+def of(pictures: torch.Tensor) -> spectrum.Spectrum:
+    return spectrum.spectrum([pictures])
+
+
+def test_blocks_are_seen_as_the_whole():
+    torch.manual_seed(0)
+    pictures = torch.randn(50, 3, 12, 16)
+    whole, parts = of(pictures), spectrum.spectrum(iter(pictures.split(20)))
+    assert whole.count == parts.count == 50
+    torch.testing.assert_close(whole.power, parts.power)
+    torch.testing.assert_close(whole.of_mean, parts.of_mean)
+    torch.testing.assert_close(whole.of_mean, spectrum.power(pictures.mean(0, keepdim=True)))
+
+
 def test_uneven_overlap_stands_out_and_resizing_does_not():
     """Kernel 3 with stride 2 writes some pixels twice (Odena et al. 2016), kernel 4 none more than others."""
     torch.manual_seed(0)
@@ -147,11 +172,11 @@ def test_uneven_overlap_stands_out_and_resizing_does_not():
         up = nn.ConvTranspose2d(1, 1, kernel, 2, padding=(kernel - 2) // 2, bias=False)
         nn.init.ones_(up.weight)
         with torch.no_grad():
-            powers.append(spectrum.power(up(torch.randn(200, 1, 16, 16) + 2)[:, :, :32, :32]))
-    uneven, even = (spectrum.checkerboard(power, spectrum.power(real)) for power in powers)
+            powers.append(of(up(torch.randn(200, 1, 16, 16) + 2)[:, :, :32, :32]))
+    uneven, even = (spectrum.checkerboard(power, of(real)) for power in powers)
     assert uneven > 5 * even
-    assert spectrum.checkerboard(spectrum.power(real), spectrum.power(real)) == pytest.approx(1)
-    assert math.isfinite(spectrum.checkerboard(spectrum.power(torch.zeros(4, 1, 12, 12)), powers[0][:12, :12]))
+    assert spectrum.checkerboard(of(real), of(real)) == pytest.approx(1)
+    assert math.isfinite(spectrum.checkerboard(of(torch.zeros(4, 1, 12, 12)), of(real[:, :, :12, :12])))
 
 
 def test_a_grid_is_measured_in_units_of_the_pictures():
@@ -160,15 +185,23 @@ def test_a_grid_is_measured_in_units_of_the_pictures():
     real = nn.functional.interpolate(torch.randn(200, 3, 16, 16), (32, 32), mode="bilinear")
     lattice = torch.tensor([1.0, -1.0]).repeat(16)
     for pattern in (lattice.expand(32, 32), lattice.outer(lattice)):
-        assert spectrum.grid(real + 0.05 * pattern, real) == pytest.approx(0.05, rel=0.05)
+        assert spectrum.grid(of(real + 0.05 * pattern), of(real)) == pytest.approx(0.05, rel=0.05)
     quarter = torch.tensor([1.0, 0.0, -1.0, 0.0]).repeat(8)
-    assert spectrum.grid(real + 0.05 * quarter[:, None], real) > 0.02
-    assert spectrum.grid(real, real + 0.05 * lattice) == 0
+    assert spectrum.grid(of(real + 0.05 * quarter[:, None]), of(real)) > 0.02
+    assert spectrum.grid(of(real), of(real + 0.05 * lattice)) == 0
+
+
+def test_a_mean_whose_edges_differ_is_no_grid():
+    torch.manual_seed(0)
+    blobs = nn.functional.interpolate(torch.randn(300, 1, 4, 4), (28, 28), mode="bicubic")
+    ramp = torch.linspace(-0.8, 0.8, 28)
+    for ramped in (blobs + ramp, blobs + ramp[:, None]):
+        assert spectrum.grid(of(ramped), of(blobs)) < 0.005
 
 
 @pytest.mark.parametrize("count", [10, 50, 500])
 def test_few_pictures_have_no_grid_by_chance(count):
     torch.manual_seed(0)
     pictures = torch.randn(count, 1, 28, 28)
-    assert spectrum.grid(pictures, torch.randn(200, 1, 28, 28)) == 0
-    assert spectrum.grid(pictures[:, :, :12, :10], pictures[:, :, 2:14, :10]) < 0.2
+    assert spectrum.grid(of(pictures), of(torch.randn(200, 1, 28, 28))) == 0
+    assert spectrum.grid(of(pictures[:, :, :12, :10]), of(pictures[:, :, 2:14, :10])) < 0.2

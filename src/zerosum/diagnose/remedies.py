@@ -1,4 +1,4 @@
-"""What to do about a verdict: in words, and as a command."""
+"""What to do about a verdict: in words, and as a command (a call, where no command can name the recipe)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zerosum.recipes import CATALOGUE
 
 AUGMENT = {"augment": "translation,cutout"}
 AT = {"batch": ("batch",), "latent_size": ("latent", "size"), "strength": ("strength",)}  # dials, in resolved recipes
-COMMON = ("mirror",)  # dials that every recipe has
+COMMON = ("mirror", "checkpoint")  # dials that every recipe has
 
 
 class Remedy(NamedTuple):
@@ -22,13 +22,15 @@ class Remedy(NamedTuple):
         rates: factors for players' learning rates.
         dials: of the recipe: text as it is to be, or a factor for what it is.
         recipe: another one, for recipes that have none of these dials.
-        command: one that is no training; {data} and {run} stand for themselves, {again} for the run's own command.
+        goes_on: whether the run itself goes on, instead of a training anew.
+        command: one that is no training; {data} and {run} stand for themselves.
     """
 
     says: str
     rates: Mapping[str, float] = {}
     dials: Mapping[str, str | float] = {}
     recipe: str = ""
+    goes_on: bool = False
     command: str = ""
 
 
@@ -90,19 +92,36 @@ REMEDIES: dict[str, Remedy] = {
     "flat": Remedy(
         "Stop, or take the best snapshot; for more, a wider network or more pictures.", command="zerosum report {run}"
     ),
+    "declines": Remedy(
+        "Take the best snapshot; lower rates or averages over more images keep what was reached.",
+        command="zerosum report {run}",
+    ),
     "slower": Remedy("Look at what else the machine does; this measures it:", command="zerosum doctor"),
     "waits for data": Remedy("Decode the pictures once, to a local disk:", command="zerosum data prepare {data}"),
     "memory nearly full": Remedy(
-        "Close what else runs, or go on with less memory:", command="{again} --out {run} --set checkpoint=true"
+        "Close what else runs, or go on with less memory:", dials={"checkpoint": "true"}, goes_on=True
     ),
-    "disk nearly full": Remedy(
-        "Make room: nothing that was saved is lost, and the same command goes on:", command="{again} --out {run}"
-    ),
+    "disk nearly full": Remedy("Make room: nothing that was saved is lost, and the same goes on:", goes_on=True),
     "dim pictures": Remedy(
         "Look at samples/real.png: pictures are expected to use values from 0 to 255.",
         command="zerosum data check {data}",
     ),
+    "bars": Remedy("Crop them off; this names the pictures:", command="zerosum data check {data}"),
+    "grey pictures": Remedy("One channel is quicker and loses nothing.", dials={"channels": "1"}),
+    "full alpha": Remedy("Three channels are quicker and lose nothing.", dials={"channels": "3"}),
+    "one class": Remedy(
+        "Put other classes beside it, or the pictures in one folder; this counts:", command="zerosum data check {data}"
+    ),
+    "unequal classes": Remedy("Bring more of the rare ones; this counts all:", command="zerosum data check {data}"),
+    "nothing like the real pictures": Remedy(
+        "Train for longer; this shows whether it gets nearer:", command="zerosum report {run}"
+    ),
 }
+
+
+def is_named(content: Mapping[str, Any]) -> bool:
+    """Whether a command can name a run's recipe: it is of the catalogue, and was not passed as a value."""
+    return str(content.get("recipe")) in CATALOGUE and at(content, ("asked", "named")) is not False
 
 
 def settings(verdict: str, resolved: object) -> dict[str, str]:
@@ -118,8 +137,8 @@ def settings(verdict: str, resolved: object) -> dict[str, str]:
 
 def dials(verdict: str, content: Mapping[str, Any]) -> dict[str, str]:
     """The remedy's dials that a run's recipe has, as settings."""
-    function = CATALOGUE.get(str(content.get("recipe")))
-    able = {*COMMON, *inspect.signature(function).parameters} if function else set[str]()
+    function = CATALOGUE[str(content["recipe"])] if is_named(content) else None
+    able = {*COMMON, *(inspect.signature(function).parameters if function else ())}
     found: dict[str, str] = {}
     for name, wanted in REMEDIES.get(verdict, Remedy("")).dials.items():
         now = at(content, ("dials", name))
@@ -134,20 +153,22 @@ def dials(verdict: str, content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def advice(verdict: str, content: Mapping[str, Any], folder: str) -> str:
-    """The remedy of a verdict for a run, with its command: a training anew with what helps, or another one."""
+    """The remedy of a verdict for a run, with what does it: a training anew, or the same run, or another command."""
     remedy, data = REMEDIES.get(verdict, Remedy("")), at(content, ("asked", "data")) or at(content, ("data", "name"))
     if data is None:
         return remedy.says
-    same = shlex.join(again.words(content, str(data)))
     if remedy.command:
-        places = {"data": shlex.quote(str(data)), "run": shlex.quote(folder), "again": same}
-        return f"{remedy.says} {remedy.command.format(**places)}"
+        return f"{remedy.says} {remedy.command.format(data=shlex.quote(str(data)), run=shlex.quote(folder))}"
     changed = {**settings(verdict, content.get("resolved")), **dials(verdict, content)}
     recipe = "" if changed or remedy.recipe == content.get("recipe") else remedy.recipe
-    if not changed and not recipe:
+    if not (changed or recipe or remedy.goes_on):
         return remedy.says
-    mended = again.words(content, str(data), recipe=recipe, changed=changed)
-    return f"{remedy.says} {shlex.join([*mended, '--out', folder + '-mended'])}"
+    out = folder if remedy.goes_on else f"{folder}-mended"
+    if not (recipe or is_named(content)):
+        return f"{remedy.says} {again.call(content, str(data), out, changed)}"
+    return (
+        f"{remedy.says} {shlex.join([*again.words(content, str(data), recipe=recipe, changed=changed), '--out', out])}"
+    )
 
 
 def at(value: object, path: tuple[str, ...]) -> object:

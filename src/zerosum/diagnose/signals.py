@@ -18,6 +18,7 @@ Signals = dict[str, float]
 SIDE = 16  # pixels of a view's longer side
 K = 5
 LEAST_HELD = 20  # for a comparison of distances
+LEAST_OF_CLASS = 4  # pictures, on average
 NEAR_COPY = 0.5  # nearer to a training picture than this share of the held-out pictures' median distance
 DECILES = 11
 
@@ -117,6 +118,18 @@ class Reals:
             f"coverage_{name}": _share(inside.any(0)),
             f"precision_{name}": _share(inside.any(1)),
         }
+
+    def of_classes(self, fake: Tensor, labels: Tensor) -> dict[int, tuple[float, float]]:
+        """Of each class: the share of its real pictures that fakes (N, d) cover, and the share of fakes nearest to it.
+
+        Of the first ``count`` real pictures, whose labels are (count,); empty where classes have fewer than four.
+        """
+        kinds = labels.unique()
+        if not fake.isfinite().all() or self.count <= K or len(labels) < LEAST_OF_CLASS * len(kinds):
+            return {}
+        apart = distances(fake, self.known[: self.count])
+        covered, nearest = (apart <= self.radius).any(0), labels[apart.argmin(1)]
+        return {int(kind): (_share(covered[labels == kind]), _share(nearest == kind)) for kind in kinds}
 
     def moved(self, before: Tensor, now: Tensor) -> float:
         """How far fakes of the same latents have gone, in units of the mean distance of two real pictures."""

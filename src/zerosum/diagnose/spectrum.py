@@ -7,11 +7,37 @@ same places in every picture, so it stays in their mean, where all else fades.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 BINS = 24
 CHANCE = 7.0  # times the expected power of a mean of unrelated pictures: more is seen once in a thousand
+
+
+class Spectrum(NamedTuple):
+    """Of pictures.
+
+    Attributes:
+        power: their mean power, (H, W), zero frequency first.
+        of_mean: the power of their mean, (H, W).
+    """
+
+    power: Tensor
+    of_mean: Tensor
+    count: int
+
+
+def spectrum(blocks: Iterable[Tensor]) -> Spectrum:
+    """Of at least one block of pictures (N, C, H, W), which are looked at one after the other."""
+    count, powers, pictures = 0, torch.zeros(()), torch.zeros(())
+    for block in blocks:
+        count += len(block)
+        powers = powers.to(block.device) + len(block) * power(block)
+        pictures = pictures.to(block.device) + block.float().sum(0, keepdim=True)
+    return Spectrum(powers / count, power(pictures / count), count)
 
 
 def power(pictures: Tensor) -> Tensor:
@@ -32,32 +58,35 @@ def radial(power: Tensor) -> list[float]:
     return [round(value, 4) for value in (sums / sizes.clamp_min(1)).clamp_min(1e-12).log10().tolist()]
 
 
-def checkerboard(fake: Tensor, real: Tensor) -> float:
-    """How much the strides' frequencies stand out in fakes, over the same in real pictures; powers (H, W).
+def checkerboard(fake: Spectrum, real: Spectrum) -> float:
+    """How much the strides' frequencies stand out in fakes, over the same in real pictures.
 
     1 where they do not; the largest over half and quarter of the sampling rate along either side.
     """
-    return max((_peak(fake, d, n) / _peak(real, d, n) for d, n in _places(fake)), default=1.0)
+    return max((_peak(fake.power, d, n) / _peak(real.power, d, n) for d, n in _places(fake.power)), default=1.0)
 
 
-def grid(fake: Tensor, real: Tensor) -> float:
-    """The amplitude of the strides' grid in the mean of fakes, less that in real pictures; pictures (N, C, H, W).
+def grid(fake: Spectrum, real: Spectrum) -> float:
+    """The amplitude of the strides' grid in the mean of fakes, less that in the mean of real pictures.
 
     In units of the pictures' range [-1, 1], so .02 is an amplitude of 2.5 grey levels of 255; 0 where there is none.
     """
     return max(0.0, _coherent(fake) - _coherent(real))
 
 
-def _coherent(pictures: Tensor) -> float:
+def _coherent(found: Spectrum) -> float:
     """Amplitude, in the mean picture, at the strides' frequencies beyond those around them and beyond chance."""
-    mean, chance = power(pictures.mean(0, keepdim=True)), CHANCE * power(pictures) / len(pictures)
+    mean, chance = found.of_mean, CHANCE * found.power / found.count
     height, width = mean.shape
-    found = 0.0
+    total = 0.0
     for row, column in _points(mean):
-        near = torch.roll(mean, (2 - row, 2 - column), (0, 1))[:5, :5].flatten()
-        around = torch.cat([near[:12], near[13:]]).median()
-        found += (mean[row, column] - torch.maximum(around, chance[row, column])).clamp_min(0).item()
-    return (found / (height * width)) ** 0.5
+        near = torch.roll(mean, (2 - row, 2 - column), (0, 1))[:5, :5]
+        # a mean whose opposite edges differ has power along its axes: there only the axis is beside
+        beside = near[2] if row == 0 else near[:, 2] if column == 0 else near.flatten()
+        middle = len(beside) // 2
+        usual = torch.cat([beside[:middle], beside[middle + 1 :]]).quantile(0.5)
+        total += (mean[row, column] - torch.maximum(usual, chance[row, column])).clamp_min(0).item()
+    return (total / (height * width)) ** 0.5
 
 
 def _points(power: Tensor) -> list[tuple[int, int]]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from zerosum.diagnose.rules import RULES, WARM_UP, Check, Evidence, Level, Rule
+from zerosum.diagnose.rules import RULES, Level, Rule
+from zerosum.diagnose.symptoms import WARM_UP, Check, Evidence
 
 
 class Verdict(NamedTuple):
@@ -40,7 +41,7 @@ class Diagnosis:
 
     rules: Sequence[Rule] = RULES
     checks: list[Check] = field(default_factory=list)
-    held: dict[str, list[int]] = field(default_factory=dict)  # images of the checks in a row at which a rule holds
+    held: dict[str, list[Check]] = field(default_factory=dict)  # the checks in a row at which a rule holds
     missed: dict[str, int] = field(default_factory=dict)
     standing: dict[str, Verdict] = field(default_factory=dict)
 
@@ -53,18 +54,20 @@ class Diagnosis:
         images = int(check["images"])
         true: dict[str, Evidence] = {}
         for rule in self.rules:
-            found = rule.test(check, past) if len(past) >= WARM_UP else None
+            asked = len(past) >= WARM_UP and check.get("round", math.inf) >= rule.after
+            found = rule.test(check, past) if asked else None
             if found is not None:
                 true[rule.name] = found
-            self.held[rule.name] = [*self.held.get(rule.name, []), images] if found is not None else []
+            self.held[rule.name] = [*self.held.get(rule.name, []), check] if found is not None else []
         quiet = {name for rule in self.rules if rule.name in true for name in rule.explains}
         new = []
         for rule in self.rules:
-            since = self.held[rule.name]
-            if rule.name in quiet or len(since) < rule.in_a_row:
+            row = self.held[rule.name]
+            if rule.name in quiet or len(row) < rule.in_a_row or _rounds(row) < rule.lasts:
                 continue
-            sure = 1 - 0.5 ** len(since)
-            verdict = Verdict(rule.name, rule.level, rule.says, true[rule.name], sure, images, since[0])
+            sure = 1 - 0.5 ** len(row)
+            since = int(row[0]["images"])
+            verdict = Verdict(rule.name, rule.level, rule.says, true[rule.name], sure, images, since)
             if rule.name not in self.standing:
                 new.append(verdict)
             self.standing[rule.name] = verdict
@@ -72,8 +75,8 @@ class Diagnosis:
 
     def ill_since(self) -> int | None:
         """Images at the first of the checks in a row at which something holds that acts by itself, said or not yet."""
-        found = [self.held[rule.name][0] for rule in self.rules if rule.level == "act" and self.held.get(rule.name)]
-        return min(found, default=None)
+        rows = [self.held.get(rule.name) for rule in self.rules if rule.level == "act"]
+        return min((int(row[0]["images"]) for row in rows if row), default=None)
 
     def _recovered(self, true: dict[str, Evidence]) -> list[str]:
         """What stood and has not held for as many checks as it took to be said."""
@@ -85,6 +88,11 @@ class Diagnosis:
                     del self.standing[rule.name], self.missed[rule.name]
                     gone.append(rule.name)
         return gone
+
+
+def _rounds(row: Sequence[Check]) -> float:
+    """Rounds from the first to the last of some checks; logs of others do not count them."""
+    return row[-1].get("round", math.inf) - row[0].get("round", 0.0)
 
 
 def numbers(line: Mapping[str, object]) -> dict[str, float]:

@@ -136,19 +136,21 @@ class Track:
 
 DIAGNOSE = """What is wrong with a run, since when, how sure that is, and what to do about it.
 
+By the checks of its training, by StyleGAN's log, or by one look at pictures:
   zerosum diagnose runs/001-digits-dcgan
-  zerosum diagnose stats.jsonl                          what StyleGAN's trainings write
-  zerosum diagnose ./generated --against ./photos       pictures of any generator
+  zerosum diagnose runs/001-digits-dcgan --against digits   pictures that it makes now, beside real ones
+  zerosum diagnose ./generated --against ./photos           pictures of any generator
+  zerosum diagnose ./training-runs/00000-photos             what StyleGAN's trainings log
 """
 
 
 @dataclass(frozen=True)
 class Diagnose:
     target: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|FILE|FOLDER")]
-    """A run's folder, a stats.jsonl of StyleGAN's, or pictures as train takes them."""
+    """A run's folder or .safetensors file, pictures as train takes them, or StyleGAN's folder or stats.jsonl."""
     against: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
-    """The real pictures, where the target is pictures."""
+    """The real pictures: then 500 generated ones are looked at, and no training."""
     json: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
     """Write the verdicts with all their evidence to this file."""
     data_root: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Where named data and relative paths are looked for too; then ZEROSUM_DATA."""
+    """Where named data and relative paths are looked for too; then in the folder named by $ZEROSUM_DATA."""
