@@ -8,6 +8,7 @@ import sys
 
 import zerosum
 from zerosum.commands import obey, say
+from zerosum.data.telling import safe
 from zerosum.errors import Stopped, UserError
 from zerosum.interrupt import Interrupted
 from zerosum.options.parsing import parse
@@ -53,4 +54,4 @@ def _main(given: list[str]) -> int:
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"zerosum: {text}\n")
+    sys.stderr.write(f"zerosum: {safe(text)}\n")

@@ -18,6 +18,11 @@ def clean(text: object, most: int = 1000) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in str(text)[:most]).strip()
 
 
+def safe(text: str) -> str:
+    """Text without what could steer a terminal or break an encoding; its lines stay lines."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
+
+
 def sometimes(say: Say, first: float = 1.0, then: float = 10.0) -> Say:
     """A ``Say`` that passes on one sentence after ``first`` seconds, and one every ``then`` seconds."""
     due = time.monotonic() + first

@@ -128,7 +128,7 @@ class Judge:
         if self.own is not None:
             judge, classified = self.own.net.judge, self._about(samples, self.own)
             looks.append(lambda: self._neighbours(classified, fake, lambda x: judge(x).features))
-            looks.append(lambda: _naming(classified, fake, floats(self.train[:_MOST_CLASSIFIED]), judge))
+            looks.append(lambda: self._naming(classified, fake, judge))
         pixels = self._about(samples, None)
         looks.append(lambda: self._neighbours(pixels, fake, lambda x: x.flatten(1)))
         looks.append(lambda: self._copies(pixels, fake))
@@ -168,13 +168,28 @@ class Judge:
         real = features(floats(self.held_out[: self.size]))
         fakes = features(fake).split(self.size)
         trains = (features(floats(self.train[chosen])) for chosen in self._train_draws())
-        value = _mean([neighbour_measures(real=real, fake=part, k=K) for part in fakes])
-        baseline = _mean([neighbour_measures(real=real, fake=part, k=K) for part in trains])
-        about = about._replace(part=self.part, real=self.size, fake=self.size, draws=self.draws)
+        own = [neighbour_measures(real=real, fake=part, k=K) for part in fakes]
+        beside = [neighbour_measures(real=real, fake=part, k=K) for part in trains]
+        about = about._replace(part=self.part, real=self.size, fake=self.size)
         return [
-            about._replace(metric=metric, value=own, baseline=base)
-            for metric, own, base in zip(Coverage._fields, value, baseline, strict=True)
+            about.over(draws)._replace(metric=metric, baseline=float(np.mean(others)))
+            for metric, draws, others in zip(
+                Coverage._fields, zip(*own, strict=True), zip(*beside, strict=True), strict=True
+            )
         ]
+
+    def _naming(self, about: Value, fake: Tensor, judge: Callable[[Tensor], Judgement]) -> list[Value]:
+        """The share that is named with confidence, and each class's share among the names."""
+        real = judge(floats(self.train[:_MOST_CLASSIFIED])).probabilities
+        draws = judge(fake).probabilities.split(self.size)
+        about = about._replace(real=len(real), fake=self.size)
+        sure = [_share(part.max(dim=1).values > CONFIDENT) for part in draws]
+        base = _share(real.max(dim=1).values > CONFIDENT)
+        found = [about.over(sure)._replace(metric="confident", baseline=base)]
+        shares = [_class_shares(part) for part in draws]
+        for index, (values, base) in enumerate(zip(zip(*shares, strict=True), _class_shares(real), strict=True)):
+            found.append(about.over(values)._replace(metric=f"share.{index}", baseline=base))
+        return found
 
     def _train_draws(self) -> Iterator[Tensor]:
         for draw in range(self.draws):
@@ -189,12 +204,13 @@ class Judge:
         own = _nearest(train, fake.flatten(1))
         scale = unit.median()
         beside = about.beside if self.part == "train" else "held-out pictures"
-        about = about._replace(real=len(train), fake=len(fake), beside=beside)
-        copies, baseline = (_share(distances < NEAR_COPY * scale) for distances in (own, unit))
-        distance = (own.median() / scale.clamp_min(1e-12)).item()
+        about = about._replace(real=len(train), fake=self.size, beside=beside)
+        draws = own.split(self.size)
+        copies = [_share(part < NEAR_COPY * scale) for part in draws]
+        distances = [(part.median() / scale.clamp_min(1e-12)).item() for part in draws]
         return [
-            about._replace(metric="nearest", value=distance, baseline=1.0),
-            about._replace(metric="near_copies", value=copies, baseline=baseline),
+            about.over(distances)._replace(metric="nearest", baseline=1.0),
+            about.over(copies)._replace(metric="near_copies", baseline=_share(unit < NEAR_COPY * scale)),
         ]
 
 
@@ -203,16 +219,9 @@ def floats(pixels: Tensor) -> Tensor:
     return pixels.float() / 255
 
 
-def _naming(about: Value, fake: Tensor, real: Tensor, judge: Callable[[Tensor], Judgement]) -> list[Value]:
-    """The share that is named with confidence, and each class's share among the names."""
-    about = about._replace(real=len(real), fake=len(fake))
-    sides = [judge(x).probabilities for x in (fake, real)]
-    own, base = (_share(side.max(dim=1).values > CONFIDENT) for side in sides)
-    shares = [side.argmax(1).bincount(minlength=side.shape[1]) / len(side) for side in sides]
-    values = [about._replace(metric="confident", value=own, baseline=base)]
-    for index, (value, baseline) in enumerate(zip(*shares, strict=True)):
-        values.append(about._replace(metric=f"share.{index}", value=value.item(), baseline=baseline.item()))
-    return values
+def _class_shares(probabilities: Tensor) -> list[float]:
+    """Each class's share of the names, from probabilities (N, classes)."""
+    return (probabilities.argmax(1).bincount(minlength=probabilities.shape[1]) / len(probabilities)).tolist()
 
 
 def _nearest(train: Tensor, points: Tensor) -> Tensor:
@@ -226,10 +235,6 @@ def _nearest_other(points: Tensor) -> Tensor:
     if len(points) < 2:
         return torch.ones(1, dtype=torch.float64)
     return k_nearest(to=points, points=points, own=torch.arange(len(points))).distance[:, 0]
-
-
-def _mean(measures: list[Coverage]) -> Coverage:
-    return Coverage(*(float(np.mean(column)) for column in zip(*measures, strict=True)))
 
 
 def _share(mask: Tensor) -> float:

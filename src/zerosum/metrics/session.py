@@ -15,7 +15,6 @@ import torch
 from zerosum import __version__, files
 from zerosum.data.telling import Progress, Say, silent
 from zerosum.errors import Stopped, UserError
-from zerosum.metrics.draws import interval
 from zerosum.metrics.fitness import by_name, check_each, check_reals, check_samples, rest_of
 from zerosum.metrics.frechet import Moments
 from zerosum.metrics.lookers import Looker, Lookers
@@ -115,7 +114,8 @@ class Session:
             )
             for metric, values in found[protocol.name].items():
                 baseline = baselines.get(protocol.name, {}).get(metric)
-                yield _filled(about, metric, values, baseline, protocol.beside)
+                beside = "" if baseline is None else protocol.beside
+                yield about.over(values)._replace(metric=metric, baseline=baseline, beside=beside)
 
     def _about(self, protocol: Protocol, looker: Looker) -> Value:
         """Everything about a value that does not depend on what is seen."""
@@ -257,16 +257,3 @@ def _recalled(kept: tuple[Path, str]) -> Moments | None:
         return Moments(int(str(header["count"])), tensors["mean"], tensors["scatter"])
     except (UserError, OSError, KeyError, ValueError):
         return None
-
-
-def _filled(about: Value, metric: str, values: list[float], baseline: float | None, beside: str) -> Value:
-    ends = interval(values) if len(values) > 1 else None
-    return about._replace(
-        metric=metric,
-        value=sum(values) / len(values),
-        low=None if ends is None else ends.low,
-        high=None if ends is None else ends.high,
-        baseline=baseline,
-        beside="" if baseline is None else beside,
-        draws=len(values),
-    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from zerosum.metrics.draws import interval
 
 DIGITS = 12  # of a hash that are shown
 HEADING = f"{'protocol':32}{'metric':20}{'value':>10}  (how many pictures, what looked at them, seconds)"
@@ -60,6 +63,12 @@ class Value(NamedTuple):
     samples_size: str = ""
     images: int | None = None
     zerosum: str = ""
+
+    def over(self, values: Sequence[float]) -> Value:
+        """The mean of draws, with the 95 % interval that they give."""
+        ends = interval(values) if len(values) > 1 else None
+        low, high = (None, None) if ends is None else (ends.low, ends.high)
+        return self._replace(value=sum(values) / len(values), low=low, high=high, draws=len(values))
 
     def record(self) -> dict[str, object]:
         """A line of metrics.jsonl."""
