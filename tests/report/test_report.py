@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -18,13 +20,30 @@ from PIL import Image
 from zerosum import files, report
 from zerosum.errors import UserError
 from zerosum.game.losses import CATALOGUE as LOSSES
+from zerosum.listing import home
 from zerosum.networks.dcgan import DCGANGenerator
 from zerosum.networks.latent import Latent
 from zerosum.recipe import describe
-from zerosum.report import citations, comparison, equilibrium, pictures, setup, timeline, walk
+from zerosum.recipes import CATALOGUE as RECIPES
+from zerosum.report import (
+    citations,
+    comparison,
+    defaults,
+    equilibrium,
+    measured,
+    pictures,
+    setup,
+    signals,
+    timeline,
+    walk,
+)
+from zerosum.report.curves import Level, Line, chart
 from zerosum.report.embedding import Embedded
-from zerosum.report.facts import Facts, Moment, read
+from zerosum.report.facts import Facts, Moment, life, read
+from zerosum.report.live import views
 from zerosum.report.panel import Panel, panels
+from zerosum.report.style import STYLE
+from zerosum.report.thinned import Series
 
 VOID = {"meta", "img", "input", "br"}
 ADDRESSES = {"src", "href", "action", "formaction", "data", "srcset", "xlink:href", "poster", "background"}
@@ -82,7 +101,8 @@ def written(*runs: Path) -> Page:
 
 
 def by_key(facts: Facts) -> dict[str, Panel]:
-    return {panel.key: panel for panel in panels(facts, lambda path: f"data:image/webp;base64,{path.stem}")}
+    found = panels(facts, lambda path: f"data:image/webp;base64,{path.stem}", walk="a walk", recipe="a recipe")
+    return {panel.key: panel for panel in found}
 
 
 def test_everything_about_a_run(tmp_path: Path) -> None:
@@ -94,6 +114,7 @@ def test_everything_about_a_run(tmp_path: Path) -> None:
         "The critic knows the training pictures by heart.",
         "zerosum train shapes --set strength=0.5",
         "since 40,000 images, confidence 90%",
+        "1 - 2^-n after n checks in a row",
         "from 10,000 to 30,000 images",
         "rolled back",
         "[0.51, 0.61]",
@@ -115,12 +136,185 @@ def test_the_command_starts_the_same_training(tmp_path: Path) -> None:
         *("--set", "width=32", "--set", "players.critic.optimizer.beta1=0.3"),
     ]
     timed = making.run(tmp_path / "timed", budget={"images": 5, "since": 1, "seconds": 600.0})
-    assert "--for 600s" in setup.command(read(timed))
+    assert "--images 5 " in setup.command(read(timed))
+    young = making.run(tmp_path / "young", budget={"images": None, "since": 0, "seconds": 600.0}, asked={"act": True})
+    assert "--for 600s" in setup.command(read(young))
+    assert setup.command(read(young)).endswith(" --act")
 
 
-def test_importing_it_needs_no_torch() -> None:
-    code = "import sys, zerosum.report, zerosum.report.panel, zerosum.report.page; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_all_but_walk_and_comparison_needs_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from zerosum.report import facts, page, panel, setup\n"
+        "run = facts.read(Path(sys.argv[1])); found = setup.given(run)\n"
+        "assert panel.panels(run, str, walk='', recipe=found) and 'differs from what was published' in found\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    run = making.whole(tmp_path / "run")
+    assert subprocess.run([sys.executable, "-c", code, str(run)], check=False).returncode == 0
+
+
+def test_what_was_published_is_what_the_recipes_say(tmp_path: Path) -> None:
+    for name, function in RECIPES.items():
+        found = defaults.published(read(making.run(tmp_path / name, recipe=name)))
+        assert found == (home(function).DIFFERENCES, home(function).NUMBERS)
+    for name in ("__init__", "../run", "nonsense", None):
+        assert defaults.published(read(making.run(tmp_path / "other", recipe=name))) is None
+
+
+def test_the_live_page_has_the_same_panels(tmp_path: Path) -> None:
+    run = making.whole(tmp_path / "run")
+    (run / "snapshots").mkdir()
+    (run / "snapshots" / "000000000005.safetensors").write_bytes(b"")
+    facts = read(run)
+    drawn = views.drawn(facts, lambda path: path.name, "key")
+    assert [key for key in drawn if key != "contents"] == list(by_key(facts))
+    assert "differs from what was published" in drawn["recipe"].html
+    assert "The training is finished." in drawn["overview"].html
+
+
+def test_every_number_of_the_checks_has_a_place(tmp_path: Path) -> None:
+    found = by_key(read(making.whole(tmp_path / "run")))
+    titles = {key: re.findall("<figcaption><b>(.*?)</b>", panel.html) for key, panel in found.items()}
+    raw = {*making.check(1, 0.5), "critic.penalty_real"} - {"mystery"}
+    assert not raw & {title for own in titles.values() for title in own}
+    for key, odd in (("networks", "mystery"), ("curves", "critic.oddity")):
+        shown, _, folded = found[key].html.partition("<summary>Other numbers")
+        assert f"<b>{odd}</b>" in folded
+        assert f"<b>{odd}</b>" not in shown
+    assert "A training picture scores above a held-out one" in titles["critic"]
+    assert {"Grid of the strides in the mean picture", "The look of changed pictures"} <= set(titles["networks"])
+    assert "Gradient penalties" in titles["curves"]
+    for words in ("waiting for pictures", "2.0%", "memory left", "50.0%", "49 GiB", "30 MiB"):
+        assert words in found["cost"].html, words
+    assert f"counts from {signals.COUNTS['checkerboard']:g} on" in found["spectrum"].html
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ("started verdict", "Not finished."),
+        ("started finished recovered verdict", "The training is finished."),
+        ("started stopped verdict", "The training was stopped."),
+        ("started stopped resumed", "Not finished."),
+        ("started finished rolled-back amended", "Not finished."),
+        ("finished forked", "Not finished."),
+    ],
+)
+def test_what_became_of_it(tmp_path: Path, events: str, said: str) -> None:
+    run = making.run(tmp_path / "run")
+    names = [name.replace("-", " ") for name in events.split()]
+    making.write_lines(run / "events.jsonl", ({"images": 1, "event": name} for name in names))
+    assert setup.sentence(read(run)).endswith(said)
+    assert life([{"event": []}, {"event": "verdict"}]) == ""
+
+
+def test_what_the_critic_sees(tmp_path: Path) -> None:
+    augment = {"kind": "DiffAugment", "kinds": ["color", "cutout"], "strength": 0.3}
+    for sight, words in (
+        ({"augment": augment, "noise": 0.0, "pack": 1}, "changed by DiffAugment (kinds color + cutout, strength 0.3)"),
+        ({"augment": None, "noise": 0.1, "pack": 2}, "with normal noise of deviation 0.1, 2 together, with one score"),
+        ({"augment": None, "noise": 0.0, "pack": 1}, "as they are"),
+    ):
+        turn = {"player": "critic", "loss": {"game": {"loss": "hinge"}, "sight": sight}}
+        run = making.run(tmp_path / "run", resolved={"moves": [[turn]]})
+        assert f"<td>pictures {words}</td>" in setup.given(read(run))
+
+
+def test_the_time_line_names_what_goes_back(tmp_path: Path) -> None:
+    run = making.run(tmp_path / "run")
+    early = [{"images": images, "event": "resumed"} for images in range(200)]
+    back = [{"images": images, "event": "rolled back", "from": images + 9} for images in (900, 500, 700)]
+    making.write_lines(run / "events.jsonl", [*early, making.verdict(600, "a"), *back])
+    line = timeline.html(read(run)).partition("</div>")[0]
+    assert ">rolled back</text>" in line
+    assert ">resumed</text>" in line
+    assert re.findall(r"<title>rolled back, (\d+)", line) == ["500", "700", "900"]
+    assert line.count('<rect class="act"') == 3
+    assert re.findall(r"<title>resumed, (\d+)", line) == [str(images) for images in range(140, 200)]
+    assert line.count(">✖</text>") == 1
+
+
+def test_numbers_of_images_have_bounds(tmp_path: Path) -> None:
+    run = making.whole(tmp_path / "run")
+    for name in ("stats", "metrics", "signals", "events"):
+        with open(run / f"{name}.jsonl", "a") as file:
+            for images in (1e299, -1e299, 10**25):
+                line = {**making.verdict(3, "n" * 200), **making.check(3, 0.5), "critic.game": 1.0, "metric": "kernel"}
+                line |= {"value": 1, "protocol": "track400", "weights": "ema", "confidence": 1e299}
+                file.write(json.dumps(line | {"images": images}) + "\n")
+    page = written(run)
+    assert not re.search(r"\d{1,3}(,\d{3}){6}|e\+2\d", page.words)
+
+
+def test_the_same_run_twice(tmp_path: Path) -> None:
+    run = making.whole(tmp_path / "run")
+    content = report.write([run, run], tmp_path / "page.html").read_text()
+    groups = re.findall(r'name="(grid-\d)"[^>]*checked', content)
+    assert groups == ["grid-0", "grid-1"]
+
+
+def _seen(colour: str, cones: str) -> tuple[float, float, float]:
+    """CIE L*a*b* of #rrggbb as seen by people with all cones, or without the red or the green (Machado et al. 2009)."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = torch.tensor([part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts])
+    kinds = {
+        "all": [[1.0, 0, 0], [0, 1, 0], [0, 0, 1]],
+        "no red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        "no green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    }
+    to_xyz = torch.tensor([[0.4339, 0.3762, 0.1899], [0.2126, 0.7152, 0.0722], [0.0177, 0.1095, 0.8728]])
+    x, y, z = (to_xyz @ (torch.tensor(kinds[cones]) @ linear).clamp(0, 1)).tolist()
+    f = [t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116 for t in (x, y, z)]
+    return 116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_everybody_can_tell_the_colours_apart(dark: bool) -> None:
+    sheet = STYLE.partition("prefers-color-scheme: dark")[2 if dark else 0]
+    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", sheet.partition("box-sizing")[0]))
+    light = {name: ((_seen(colour, "all")[0] + 16) / 116) ** 3 + 0.05 for name, colour in colours.items()}
+    palette = [f"c{place}" for place in range(8)]
+    for name in (*palette, "act", "warn", "info", "good", "soft"):
+        assert max(light[name], light["card"]) / min(light[name], light["card"]) >= 4.5, name
+    for cones in ("all", "no red", "no green"):
+        for one, other in itertools.combinations(palette, 2):
+            apart = torch.dist(*(torch.tensor(_seen(colours[name], cones)) for name in (one, other)))
+            assert apart > 15, (cones, one, other)
+
+
+def test_names_of_levels_stand_where_there_is_room() -> None:
+    falls, rises = Series((0, 5, 10), (1.0, 1.0, 5.0)), Series((0, 5, 10), (5.0, 1.0, 1.0))
+    for series, end in ((falls, False), (rises, True)):
+        drawn = chart("t", [Line("a", series)], levels=[Level(3.0, "here")])
+        assert ('text-anchor="end" y="' in drawn.partition('<text class="level"')[2].partition(">")[0]) == end
+    assert 'data-axes="0,' in chart("t", [Line("a", Series((0, 1), (0.0, 0.0)))])  # no share is negative
+
+
+def test_metrics_say_on_what_they_were_taken(tmp_path: Path) -> None:
+    run = making.whole(tmp_path / "run")
+    html = measured.html(read(run))
+    assert html.count('scope="col"') == 3
+    assert "averaged weights, at 64,000 images, 500 generated, 500 real, 5 draws, looked at by own@2" in html
+    assert "zerosum evaluate RUN --against DATA" in measured.html(read(making.run(tmp_path / "young")))
+
+
+def test_bold_is_what_chance_does_not_explain(tmp_path: Path) -> None:
+    one = {"images": 1, "metric": "coverage", "protocol": "p", "weights": "ema"}
+
+    def values(*records: dict[str, float]) -> str:
+        runs = []
+        for place, record in enumerate(records):
+            runs.append(making.run(tmp_path / str(place)))
+            making.write_lines(runs[-1] / "metrics.jsonl", [{**one, **record}])
+        shown = {panel.key: panel.html for panel in comparison.panels([read(run) for run in runs], str)}["values"]
+        return ",".join(re.findall("<td><b>([0-9.]+)", shown))
+
+    assert values({"value": 0.9, "low": 0.8, "high": 0.95}, {"value": 0.5, "low": 0.4, "high": 0.6}) == "0.9"
+    assert values({"value": 0.9, "low": 0.5, "high": 0.95}, {"value": 0.5, "low": 0.4, "high": 0.6}) == ""
+    assert values({"value": 0.9}, {"value": 0.5}) == ""
+    assert values({"value": 0.9, "low": 0.8, "high": 0.95}, {"value": 0.5}) == ""
+    assert values(*[{"value": 0.9, "low": 0.9, "high": 0.9}] * 2) == ""
+    assert comparison.clear([{"low": 1, "high": 2}, {"low": 3, "high": 4}], " ↓") == {"low": 1, "high": 2}
 
 
 def test_before_the_first_round(tmp_path: Path) -> None:
@@ -328,6 +522,11 @@ def test_several_runs(tmp_path: Path) -> None:
     page = written(first, second)
     for words in ("2 runs beside each other", "Settings that differ", "dials.width", "A: one", "B: two"):
         assert words in page.words, words
+    making.run(second, seed=4, resolved={**making.RESOLVED, "batch": 7, "channels": 3})
+    shown, _, folded = comparison.panels([read(first), read(second)], str)[-1].html.partition("<details>")
+    assert "seed" in shown
+    assert "resolved." not in shown
+    assert "resolved.batch" in folded
     assert "dials.resolution" not in page.words.partition("Settings that differ")[2].partition("In short")[0]
     alike = {panel.key: panel.html for panel in comparison.panels([read(first), read(first)], str)}
     assert "differ in nothing" in alike["differing"]

@@ -22,10 +22,10 @@ def write(runs: Sequence[Path], out: Path | None = None) -> Path:
         UserError: no run, a folder that is none, or a place that may not be written to.
         Stopped: the disk is full.
     """
-    from zerosum.report import comparison, walk
+    from zerosum.report import comparison, setup, walk
     from zerosum.report.embedding import Embedded
     from zerosum.report.page import page
-    from zerosum.report.panel import Panel, panels
+    from zerosum.report.panel import panels
 
     if not runs:
         raise UserError("report needs runs: name at least one run's folder, such as runs/001-digits-modern.")
@@ -34,10 +34,8 @@ def write(runs: Sequence[Path], out: Path | None = None) -> Path:
     most = BYTES // ((frames + 4) * len(found))
     media = Embedded(most)
     groups = []
-    for letter, facts in zip(comparison.names(found), found, strict=True):
-        own = panels(facts, media, frames)
-        places = [place for place, panel in enumerate(own) if panel.key == "pictures"]
-        own.insert(places[0] + 1 if places else 0, Panel("walk", "Between the pictures", walk.html(facts, most)))
+    for place, (letter, facts) in enumerate(zip(comparison.names(found), found, strict=True)):
+        own = panels(facts, media, walk=walk.html(facts, most), recipe=setup.html(facts), frames=frames, place=place)
         groups.append((f"{letter}: {facts.name}" if len(found) > 1 else "", own))
     if len(found) > 1:
         groups.insert(0, ("", comparison.panels(found, media)))

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 
-from zerosum.report.facts import Facts
+from zerosum.report.facts import Facts, number
 from zerosum.report.html import said, text
 
 Pair = tuple[str, object]
 
-# A part is used where the recipe has this field with this value, or the metrics one of this name.
+# A part is used where the recipe has this field with this value, or the metrics one of this name. Labels count where
+# there are classes; numbers, true here, where they are above what leaves a part out.
 USED: Mapping[Pair, str] = {
     ("loss", "saturating"): "goodfellow2014gan",
     ("loss", "non_saturating"): "goodfellow2014gan",
@@ -22,6 +23,10 @@ USED: Mapping[Pair, str] = {
     ("loss", "ragan"): "jolicoeur2019relativistic",
     ("loss", "rals"): "jolicoeur2019relativistic",
     ("loss", "rahinge"): "jolicoeur2019relativistic",
+    ("loss", "fgan"): "nowozin2016fgan",
+    ("top", True): "sinha2020topk",
+    ("pack", True): "lin2018pacgan",
+    ("noise", True): "sonderby2017amortised",
     ("at", "real"): "mescheder2018converge",
     ("at", "fake"): "mescheder2018converge",
     ("at", "between"): "gulrajani2017wgangp",
@@ -32,11 +37,25 @@ USED: Mapping[Pair, str] = {
     ("kind", "FeatureMatching"): "salimans2016improved",
     ("kind", "LabelSmoothing"): "salimans2016improved",
     ("minibatch", "discrimination"): "salimans2016improved",
+    ("minibatch", "deviation"): "karras2018progressive",
     ("kind", "Consistency"): "zhang2020consistency",
     ("kind", "LatentConsistency"): "zhao2021consistency",
     ("norm", "spectral"): "miyato2018spectral",
     ("norm", "batch"): "ioffe2015batchnorm",
+    ("norm", "layer"): "ba2016layernorm",
+    ("kind", "DCGANGenerator"): "radford2016dcgan",
+    ("kind", "DCGANDiscriminator"): "radford2016dcgan",
+    ("kind", "SNDCGANGenerator"): "miyato2018spectral",
+    ("kind", "SNDCGANDiscriminator"): "miyato2018spectral",
+    ("kind", "ResNetGenerator"): "gulrajani2017wgangp",
+    ("kind", "ResNetCritic"): "gulrajani2017wgangp",
+    ("kind", "ResidualGenerator"): "zhang2019fixup",
+    ("kind", "ResidualCritic"): "zhang2019fixup",
+    ("labelled", "ResidualCritic"): "miyato2018projection",
+    ("labels", "concat"): "mirza2014conditional",
+    ("labels", "norm"): "dumoulin2017learned",
     ("labels", "projection"): "miyato2018projection",
+    ("labels", "classifier"): "odena2017acgan",
     ("checkpoint", True): "chen2016sublinear",
     ("kind", "Adam"): "kingma2015adam",
     ("kind", "EMA"): "yazici2019averaging",
@@ -48,6 +67,7 @@ USED: Mapping[Pair, str] = {
     ("metric", "kid"): "binkowski2018mmd",
     ("metric", "fid"): "heusel2017fid",
 }
+BEYOND = {"pack": 1.0, "noise": 0.0}  # numbers up to which a part is left out
 
 
 def html(facts: Facts) -> str:
@@ -82,9 +102,16 @@ def _letters(words: str) -> str:
 def _pairs(value: object, depth: int = 0) -> Iterator[Pair]:
     """Fields and their plain values, anywhere inside JSON."""
     if isinstance(value, Mapping) and depth < 20:
+        labelled = (number(value.get("classes")) or 0) > 0
+        if labelled:
+            yield "labelled", value.get("kind")
         for name, item in value.items():
-            if isinstance(item, str | bool):
-                yield str(name), item
+            if isinstance(item, str | bool) and (name != "labels" or labelled):
+                yield str(name), "fgan" if name == "loss" and str(item).startswith("fgan_") else item
+            if name in BEYOND and (number(item) or 0) > BEYOND[name]:
+                yield str(name), True
+            if name == "top" and item != 1:
+                yield "top", True
             yield from _pairs(item, depth + 1)
     elif isinstance(value, list) and depth < 20:
         for item in value[:1000]:

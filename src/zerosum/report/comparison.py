@@ -9,7 +9,7 @@ from zerosum.errors import UserError
 from zerosum.report.curves import Line, chart
 from zerosum.report.defaults import flat
 from zerosum.report.equilibrium import games, level
-from zerosum.report.facts import Facts, at, number
+from zerosum.report.facts import Facts, Record, at, number
 from zerosum.report.html import duration, folded, picture, said, table, text
 from zerosum.report.measured import arrow, cell, newest, tracked
 from zerosum.report.panel import Media, Panel
@@ -79,17 +79,16 @@ def _pictures(runs: Sequence[Facts], media: Media) -> str:
 
 
 def _values(runs: Sequence[Facts]) -> str:
-    """Newest values; the best is bold where one knows which way is better."""
+    """Newest values; the best is bold where one knows which way is better and chance does not explain it."""
     found = [newest(facts) for facts in runs]
     rows = []
     for own in dict.fromkeys(key for one in found for key in one if not key.metric.startswith("share.")):
-        values = [number(one[own].get("value")) if own in one else None for one in found]
-        known, way = [value for value in values if value is not None], arrow(own.metric)
-        best = (min(known) if "↓" in way else max(known)) if way and len(known) > 1 else None
-        cells = [cell(one[own]) if own in one else "-" for one in found]
+        records, way = [one.get(own) for one in found], arrow(own.metric)
+        best = clear([record for record in records if record is not None], way)
+        cells = ["-" if record is None else cell(record) for record in records]
         cells = [
-            f"<b>{shown}</b>" if best is not None and value == best else shown
-            for shown, value in zip(cells, values, strict=True)
+            f"<b>{shown}</b>" if best is not None and record is best else shown
+            for shown, record in zip(cells, records, strict=True)
         ]
         more = text(
             ", ".join([own.protocol, *["raw"] * (own.weights == "raw"), *[own.detector] * bool(own.detector)]), 160
@@ -97,8 +96,30 @@ def _values(runs: Sequence[Facts]) -> str:
         rows.append([f"{text(own.metric, 80)}{way}<br><small>{more}</small>", *cells])
     if not rows:
         return said("None of these runs has been measured yet.")
-    words = "Newest values. One run says nothing about chance: zerosum compare tests groups of seeds."
-    return table(rows, ("", *names(runs)), "numbers") + said(words)
+    words = (
+        "Newest values; bold where the 95 % interval lies apart from all others. Intervals are of the pictures' "
+        "chance, not of the training's: zerosum compare tests groups of seeds."
+    )
+    return table(rows, ("", *names(runs)), "metrics") + said(words)
+
+
+def clear(records: Sequence[Record], way: str) -> Record | None:
+    """The one whose 95 % interval lies on the better side (``way``: of the arrow) of all others'; often there is none.
+
+    There is none either where one of them has no interval.
+    """
+    sign = {" ↓": -1.0, " ↑": 1.0}.get(way, 0.0)
+    ends: list[list[float]] = []
+    for record in records:
+        low, high = number(record.get("low")), number(record.get("high"))
+        if low is None or high is None:
+            return None
+        ends.append(sorted((sign * low, sign * high)))
+    for place, record in enumerate(records):
+        others = [high for other, (_, high) in enumerate(ends) if other != place]
+        if others and ends[place][0] > max(others):
+            return record
+    return None
 
 
 def _courses(runs: Sequence[Facts]) -> str:
@@ -141,12 +162,13 @@ def _settings(runs: Sequence[Facts]) -> str:
             f"<code>{text(name, 160)}</code>",
             *(text("-" if value is None else _shown(value), 200) for value in values),
         ]
-        (deep if name.startswith("resolved.moves") else rows).append(row)
+        (deep if name.startswith("resolved.") else rows).append(row)
     if not rows and not deep:
         return said("These runs differ in nothing that is written down.")
     head = ("setting", *names(runs))
-    more = folded("Differences inside the rounds", table(deep[:SHOWN], head)) if deep else ""
-    return table(rows[:SHOWN], head) + more
+    more = folded("All fields of the recipes that differ", table(deep[:SHOWN], head)) if deep else ""
+    shown = table(rows[:SHOWN], head) if rows else said("They were given the same settings.")
+    return shown + more
 
 
 def _shown(value: object) -> str:

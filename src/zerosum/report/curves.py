@@ -9,10 +9,11 @@ from typing import NamedTuple
 from zerosum.report.html import count, short, text
 from zerosum.report.thinned import Series
 
-WIDTH, HEIGHT = 480, 240
-LEFT, TOP, BOTTOM = 52, 14, 40
-LINE = 15  # between the baselines of two names
+WIDTH, HEIGHT = 400, 230
+LEFT, TOP, BOTTOM = 54, 16, 42
+LETTER, LINE = 8.4, 17  # width of a letter and height of a line, of the largest text: that on a phone
 NOISY = 60  # points from which on a mean is drawn over them
+NARROW, ROOMY = 0.07, 0.14  # of the range, between what is drawn and the frame
 LOG = 50.0  # from this ratio on, positive values get a logarithmic axis
 COLOURS = 8
 
@@ -84,7 +85,7 @@ def chart(
     places = [x for line in lines for x in line.series.images]
     log = min(everything) > 0 and max(everything) / min(everything) > LOG
     low, high, cut = _range(everything, levels, log)
-    end = WIDTH - min(150, 14 + round(6.7 * max(len(line.name) for line in lines)))
+    end = WIDTH - min(150, 14 + round(LETTER * max(len(line.name) for line in lines)))
     axes = _Axes(min(0.0, min(places)) if min(places) < max(places) else 0.0, max(places) or 1, low, high, log, end)
     parts = [*_grid(axes, along)]
     for band in bands:
@@ -92,7 +93,7 @@ def chart(
         parts.append(f'<polygon class="band c{band.colour % COLOURS}" points="{axes.path(edge)}"/>')
     for line, middle in zip(lines, middles, strict=True):
         parts += _drawn(axes, line, middle)
-    parts += [_level(axes, level) for level in levels]
+    parts += [_level(axes, level, lines) for level in levels]
     parts += _names(axes, lines, middles)
     cut_off = f" Beyond the frame: {', '.join(cut)}." if cut else ""
     told = ", ".join([unit] * bool(unit) + ["logarithmic"] * log)
@@ -108,7 +109,7 @@ def chart(
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Round numbers between two ends."""
     span = high - low
-    if not span > 0:
+    if not span / most > 0:
         return [low]
     unit = 10.0 ** math.floor(math.log10(span / most))
     step = next(part * unit for part in (1, 2, 2.5, 5, 10) if span / (part * unit) <= most)
@@ -131,13 +132,17 @@ def _range(values: Sequence[float], levels: Sequence[Level], log: bool) -> tuple
             cut.append(f"up to {short(high)}")
             high = inner_high + room / 3
     reach = high - low or abs(high) or 1.0
-    for level in levels:
-        if low - reach <= level.value <= high + reach and (level.value > 0 or not log):
-            low, high = min(low, level.value), max(high, level.value)
+    known = [level.value for level in levels if level.value > 0 or not log]
+    below, above = any(value <= low for value in known), any(value >= high for value in known)  # names need room there
+    for value in known:
+        if low - reach <= value <= high + reach:
+            low, high = min(low, value), max(high, value)
     if log:
         low, high = math.log10(low), math.log10(high)
-    margin = 0.07 * (high - low) or 0.1 * (abs(low) or 1.0)
-    return low - margin, high + margin, cut
+    room = high - low or abs(low) or 1.0
+    least, most = low - (ROOMY if below else NARROW) * room, high + (ROOMY if above else NARROW) * room
+    signed = log or low < 0 or (below and low == 0)
+    return least if signed else max(0.0, least), most, cut
 
 
 def _smooth(series: Series) -> Series:
@@ -172,11 +177,11 @@ def _grid(axes: _Axes, along: str) -> list[str]:
             f'<path class="rule" d="M{LEFT},{y:.1f}H{axes.end}"/>'
             f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{name}</text>'
         )
-    for value in ticks(axes.left, axes.right):
+    for value in ticks(axes.left, axes.right, max(2, (axes.end - LEFT) // 55)):
         x = axes.x(value)
         parts.append(
             f'<path class="axis" d="M{x:.1f},{floor}v4"/>'
-            f'<text class="tick" x="{x:.1f}" y="{floor + 17}" text-anchor="middle">{count(value)}</text>'
+            f'<text class="tick" x="{x:.1f}" y="{floor + 18}" text-anchor="middle">{count(value)}</text>'
         )
     parts.append(f'<path class="axis" d="M{LEFT},{floor}H{axes.end}"/>')
     parts.append(f'<text class="tick" x="{axes.end}" y="{HEIGHT - 5}" text-anchor="end">{text(along)}</text>')
@@ -193,15 +198,50 @@ def _heights(axes: _Axes) -> list[tuple[float, str]]:
     return [(value, f"{10**value:.3g}") for value in found]
 
 
-def _level(axes: _Axes, level: Level) -> str:
+def _level(axes: _Axes, level: Level, lines: Sequence[Line]) -> str:
+    """A dashed line, or an arrow at the edge beyond which it lies, and its name where the curves leave most room."""
     value = (math.log10(level.value) if level.value > 0 else -math.inf) if axes.log else level.value
     inside = axes.low <= value <= axes.high
     arrow = "" if inside else "↓ " if value < axes.low else "↑ "
-    y = axes.y(level.value)
+    y, name = axes.y(level.value), arrow + level.name
     line = f'<path class="level" d="M{LEFT},{y:.1f}H{axes.end}"/>' if inside else ""
-    below = y < TOP + 16 or arrow == "↑ "
-    where = y + 13 if below else y - 4
-    return f'{line}<text class="level" x="{LEFT + 6}" y="{where:.1f}">{text(arrow + level.name)}</text>'
+    courses = [[(axes.x(x), axes.y(y)) for x, y in zip(*line.series, strict=True)] for line in lines]
+    curves = [pair for own in courses for pair in zip(own, own[1:] or own, strict=False)]
+    baselines = [y - 5] * (y > TOP + LINE and arrow != "↑ ") + [y + LINE - 2] * (y < HEIGHT - BOTTOM - LINE)
+    boxes = [_boxes(axes.end, len(name), baseline, right) for right in (False, True) for baseline in baselines]
+    best = max(boxes, key=lambda box: [min((_room(part, *pair) for pair in curves), default=0.0) for part in box])[0]
+    where = f'x="{best.left}"' if best.left == LEFT + 6 else f'x="{best.right}" text-anchor="end"'
+    return f'{line}<text class="level" {where} y="{best.bottom - 3:.1f}">{text(name)}</text>'
+
+
+class _Box(NamedTuple):
+    """In pixels, downwards."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+
+def _boxes(end: int, letters: int, baseline: float, right: bool) -> tuple[_Box, _Box]:
+    """Around a name on the right or on the left, where text is largest (on a phone) and where it is smaller."""
+    wides = (min(LETTER * share * letters, end - LEFT - 10) for share in (0.9, 0.65))
+    large, small = (
+        _Box(end - 4 - wide if right else LEFT + 6, end - 4 if right else LEFT + 6 + wide, baseline - 13, baseline + 3)
+        for wide in wides
+    )
+    return large, small
+
+
+def _room(box: _Box, one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Pixels from a box up or down to a stretch of a curve; 0 where it runs through."""
+    (begin, first), (end, last) = sorted((one, other))
+    if end < box.left or begin > box.right:
+        return math.inf
+    slope = (last - first) / (end - begin) if end > begin else 0.0
+    ends = [first + slope * (min(max(x, begin), end) - begin) for x in (box.left, box.right)]
+    ends += [last] * (end == begin)
+    return max(box.top - max(ends), min(ends) - box.bottom, 0.0)
 
 
 def _names(axes: _Axes, lines: Sequence[Line], middles: Sequence[Series]) -> list[str]:

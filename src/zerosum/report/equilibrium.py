@@ -52,11 +52,15 @@ CRITIC_AND_GENERATOR: Mapping[str, tuple[Level, Level | None]] = MappingProxyTyp
 )
 
 
+def turns(facts: Facts) -> list[object]:
+    """The turns of a round, as JSON."""
+    moves = facts.says("resolved", "moves")
+    return [turn for move in moves if isinstance(move, list) for turn in move] if isinstance(moves, list) else []
+
+
 def games(facts: Facts) -> list[tuple[str, object]]:
     """The player and the game of each turn of a round."""
-    moves = facts.says("resolved", "moves")
-    turns = [turn for move in moves if isinstance(move, list) for turn in move] if isinstance(moves, list) else []
-    return [(str(at(turn, "player")), at(turn, "loss", "game")) for turn in turns]
+    return [(str(at(turn, "player")), at(turn, "loss", "game")) for turn in turns(facts)]
 
 
 def level(facts: Facts, player: str) -> Level | None:

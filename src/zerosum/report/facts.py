@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from zerosum.errors import UserError
-from zerosum.report.thinned import Series, Thinned
+from zerosum.report.thinned import MOST_IMAGES, Series, Thinned
 from zerosum.run import Run
 from zerosum.tail import Tail
 
@@ -23,6 +23,7 @@ MOST_STATS = 400  # different numbers in the lines of stats
 MOST_SIGNALS = 400  # checks that are kept, evenly chosen
 BITE = 1 << 19  # bytes of a log that are read at a time
 MOST_LINES = 5_000  # of metrics and of events, the newest
+LIFE = ("started", "resumed", "forked", "rolled back", "amended", "stopped", "finished")
 _CLOCK = ("images",)
 
 
@@ -73,7 +74,7 @@ class Facts:
     def images(self) -> int:
         """How far the run is, as far as any log says."""
         found = [self.latest.get("images"), *(line.get("images") for line in self.events)]
-        return max((images for images in found if isinstance(images, int) and 0 <= images < 2**60), default=0)
+        return max((images for images in found if isinstance(images, int) and seen(images) is not None), default=0)
 
     def says(self, *path: str) -> object:
         """A value of recipe.json by the names that lead to it, None where there is none."""
@@ -133,6 +134,20 @@ def number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, float | int) or not -1e300 < value < 1e300:
         return None
     return float(value)
+
+
+def seen(value: object) -> float | None:
+    """A number of images as it is, None for anything else and for more than any run has seen."""
+    found = number(value)
+    return found if found is not None and 0 <= found < MOST_IMAGES else None
+
+
+def life(events: Sequence[Record]) -> str:
+    """The last event that says whether a training goes on, "" where none does.
+
+    It does after each of ``LIFE`` but ``stopped`` and ``finished``.
+    """
+    return next((str(record.get("event")) for record in reversed(events) if record.get("event") in LIFE), "")
 
 
 def inside(folder: Path, name: str) -> Path | None:

@@ -21,10 +21,13 @@ def text(value: object, most: int = LONGEST) -> str:
 
 
 def table(rows: Iterable[Sequence[str]], head: Sequence[str] = (), kind: str = "") -> str:
-    """Rows of cells (HTML already) in a box of its own that scrolls."""
+    """Rows of cells (HTML already) in a box of its own that scrolls; a row of one cell heads those below it."""
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     body = "".join(
-        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in rows
+        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>'
+        if len(row) > 1
+        else f'<tr><th scope="rowgroup" colspan="{len(head)}">{row[0]}</th></tr>'
+        for row in rows
     )
     thead = f"<thead><tr>{top}</tr></thead>" if head else ""
     return f'<div class="scroll" tabindex="0"><table class="{kind}">{thead}<tbody>{body}</tbody></table></div>'

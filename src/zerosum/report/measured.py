@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 from zerosum.report.curves import Line, chart
-from zerosum.report.facts import Facts, Record, number
+from zerosum.report.facts import Facts, Record, number, seen
 from zerosum.report.html import folded, said, short, table, text
 from zerosum.report.thinned import Series
 from zerosum.run import TRACKED
@@ -21,7 +22,7 @@ MEANINGS = {  # lower is better, and what it says
     "density": (False, "how many real neighbourhoods a generated picture lies in (Naeem et al. 2020); may exceed 1"),
     "coverage": (False, "share of real pictures with a generated one in their neighbourhood (Naeem et al. 2020)"),
     "confident": (False, "share of pictures that a classifier of real ones is sure of"),
-    "nearest": (None, "distance to the nearest training picture, relative; well below its baseline means copies"),
+    "nearest": (None, "median distance to the nearest training picture; held-out pictures have 1, copies far less"),
     "near_copies": (True, "share nearer to a training picture than real ones are; above its baseline means copies"),
 }
 
@@ -57,7 +58,7 @@ def course(facts: Facts, wanted: Key) -> Series:
         images: value
         for record in facts.metrics
         if key(record) == wanted
-        and (images := number(record.get("images"))) is not None
+        and (images := seen(record.get("images"))) is not None
         and (value := number(record.get("value"))) is not None
     }
     return Series(tuple(sorted(points)), tuple(points[images] for images in sorted(points)))
@@ -96,7 +97,9 @@ def html(facts: Facts) -> str:
     """The table and the courses."""
     found = {own: record for own, record in newest(facts).items() if not own.metric.startswith("share.")}
     if not found:
-        return said("Nothing has been measured yet: zerosum evaluate RUN does, and training does at its end.")
+        return said(
+            "Nothing has been measured yet: zerosum evaluate RUN --against DATA does, and training does at its end."
+        )
     charts = []
     for name, protocol in dict.fromkeys((own.metric, own.protocol) for own in found):
         own = [one for one in found if (one.metric, one.protocol) == (name, protocol)]
@@ -111,17 +114,11 @@ def html(facts: Facts) -> str:
         ]
         if max(len(line.series.value) for line in lines) >= 3:
             charts.append(chart(name + arrow(name), lines, unit=protocol))
-    rows = [_row(own, record) for own, record in found.items()]
-    head = (
-        "metric",
-        "value, 95 % interval",
-        "beside it",
-        "protocol",
-        "weights",
-        "at images",
-        "pictures",
-        "looked at by",
-    )
+    rows: list[list[str]] = []
+    groups = ((_how(own, record), _row(own, record)) for own, record in found.items())
+    for how, group in itertools.groupby(groups, key=lambda pair: pair[0]):
+        rows += [[how], *(row for _, row in group)]
+    head = ("metric", "value, 95 % interval", "beside it")
     words = [
         f"<b>{name}</b>: {text(meaning)}."
         for name, (_, meaning) in MEANINGS.items()
@@ -129,23 +126,27 @@ def html(facts: Facts) -> str:
     ]
     shown = f'<div class="charts">{"".join(charts)}</div>' if charts else ""
     meant = folded("What they mean", f"<p>{'<br>'.join(words)}</p>") if words else ""
-    return shown + table(rows, head, "numbers") + meant
+    return shown + table(rows, head, "metrics") + meant
 
 
 def _row(own: Key, record: Record) -> list[str]:
-    beside, images = number(record.get("baseline")), number(record.get("images"))
-    words = text(record.get("beside") or "baseline", 80)
-    fake, real, draws = (number(record.get(name)) for name in ("fake", "real", "draws"))
-    counts = [f"{fake:,.0f} generated"] if fake else []
-    counts += [f"{real:,.0f} real"] if real else []
-    counts += [f"{draws:,.0f} draws"] if draws and draws > 1 else []
+    beside, words = number(record.get("baseline")), text(record.get("beside") or "baseline", 80)
     return [
         text(own.metric, 80) + arrow(own.metric),
         cell(record),
         "" if beside is None else f"{short(beside)} <small>{words}</small>",
-        f"<code>{text(own.protocol, 80)}</code>",
-        text({"ema": "averaged"}.get(own.weights, own.weights), 40),
-        "" if images is None else f"{images:,.0f}",
-        ", ".join(counts),
-        text(own.detector, 80),
     ]
+
+
+def _how(own: Key, record: Record) -> str:
+    """On what a value was taken, to stand above those that were taken alike."""
+    images = seen(record.get("images"))
+    fake, real, draws = (number(record.get(name)) for name in ("fake", "real", "draws"))
+    parts = [f"<code>{text(own.protocol, 80)}</code>"] if own.protocol else []
+    parts += [f"{text({'ema': 'averaged'}.get(own.weights, own.weights), 40)} weights"] if own.weights else []
+    parts += [f"at {images:,.0f} images"] if images is not None else []
+    parts += [f"{fake:,.0f} generated"] if fake else []
+    parts += [f"{real:,.0f} real"] if real else []
+    parts += [f"{draws:,.0f} draws"] if draws and draws > 1 else []
+    parts += [f"looked at by {text(own.detector, 80)}"] if own.detector else []
+    return f"<small>{', '.join(parts)}</small>"

@@ -20,16 +20,21 @@ class Panel(NamedTuple):
     html: str
 
 
-def panels(facts: Facts, media: Media, frames: int = pictures.FRAMES) -> list[Panel]:
+def panels(
+    facts: Facts, media: Media, *, walk: str, recipe: str, frames: int = pictures.FRAMES, place: int = 0
+) -> list[Panel]:
     """All that there is to say of a run. A panel with nothing to show is left out, or says why in one sentence.
 
     Args:
         media: a picture's address for the page; raises ``UserError`` where it cannot be shown.
+        walk, recipe: HTML of two panels that take torch, or do without.
         frames: grids through time that are shown.
+        place: the run's among those of the page.
     """
     found = [
         Panel("overview", "In short", setup.overview(facts)),
-        Panel("pictures", "Real and generated", pictures.html(facts, media, frames)),
+        Panel("pictures", "Real and generated", pictures.html(facts, media, frames, place)),
+        Panel("walk", "Between the pictures", walk),
         Panel("diagnosis", "Diagnosis", timeline.html(facts)),
         Panel("metrics", "How good is it", measured.html(facts)),
         Panel("curves", "The game", course.html(facts)),
@@ -38,7 +43,7 @@ def panels(facts: Facts, media: Media, frames: int = pictures.FRAMES) -> list[Pa
         Panel("nearest", "Nearest training pictures", pictures.nearest(facts, media)),
         Panel("classes", "Classes", signals.classes(facts)),
         Panel("spectrum", "Power spectrum", signals.spectrum(facts)),
-        Panel("recipe", "Recipe", setup.html(facts)),
+        Panel("recipe", "Recipe", recipe),
         Panel("cost", "Cost", setup.cost(facts)),
         Panel("again", "Do it again", setup.again(facts)),
         Panel("citations", "To cite", citations.html(facts)),

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from zerosum.errors import UserError
-from zerosum.report.facts import Facts, Moment, number
+from zerosum.report.facts import Facts, Moment, number, seen
 from zerosum.report.html import picture, said, short
 
 Media = Callable[[Path], str]
 FRAMES = 24
 
 
-def html(facts: Facts, media: Media, frames: int = FRAMES) -> str:
-    """The real grid beside the generated one, which goes through time by radio buttons: no script is needed."""
+def html(facts: Facts, media: Media, frames: int = FRAMES, place: int = 0) -> str:
+    """The real grid beside the generated one, which goes through time by radio buttons: no script is needed.
+
+    Args:
+        place: the run's among those of the page, which tells its buttons from others'.
+    """
     shown: list[tuple[int, str]] = []
     lost: list[str] = []
     for moment in spread(facts.grids, frames):
@@ -28,7 +31,7 @@ def html(facts: Facts, media: Media, frames: int = FRAMES) -> str:
         return said(lost[0] if lost else "There is no sample grid yet.")
     more = f"{len(facts.grids):,} grids were saved, {len(shown)} are shown. " if len(facts.grids) > len(shown) else ""
     words = said(more + " ".join(lost[:3]) + (f" {len(lost) - 3} more cannot be shown." if len(lost) > 3 else ""))
-    generated = _scrubber(facts, shown) if shown else said("There is no generated grid yet.")
+    generated = _scrubber(shown, place) if shown else said("There is no generated grid yet.")
     return f'<div class="pair">{real}{generated}</div>{words if more or lost else ""}'
 
 
@@ -38,8 +41,9 @@ def nearest(facts: Facts, media: Media) -> str:
     words = []
     if check is not None and (ratio := number(check.get("nearest"))) is not None:
         words.append(
-            f"The median distance of a generated picture to its nearest training picture is {short(ratio)} times that "
-            "to its nearest held-out picture (1: as near; well below 1: copies)."
+            f"By the check at {seen(check.get('images')) or 0:,.0f} images, generated pictures lie {short(ratio)} "
+            "times as far from training pictures as from held-out ones (1: as held-out pictures do; well below 1: "
+            "copies)."
         )
     if check is not None and (copies := number(check.get("copies"))) is not None:
         words.append(f"{copies:.2%} of them are near copies of training pictures, beyond the share of held-out ones.")
@@ -47,13 +51,13 @@ def nearest(facts: Facts, media: Media) -> str:
         str(line.get("metric")): line for line in facts.metrics if line.get("metric") in ("nearest", "near_copies")
     }
     for name, title in (
-        ("nearest", "Distance to the nearest training picture, beside that of held-out pictures"),
-        ("near_copies", "Share of near copies"),
+        ("nearest", "the median distance of a generated picture to its nearest training picture"),
+        ("near_copies", "the share of near copies"),
     ):
         value, beside = number(found.get(name, {}).get("value")), number(found.get(name, {}).get("baseline"))
         if value is not None:
-            base = "" if beside is None else f"; the baseline of held-out pictures is {short(beside)}"
-            words.append(f"{title}: {short(value)}{base} ({found[name].get('protocol')}).")
+            base = "" if beside is None else f", where held-out pictures have {short(beside)}"
+            words.append(f"By the metrics ({found[name].get('protocol')}), {title} is {short(value)}{base}.")
     if facts.nearest is None and not words:
         return ""
     told = "".join(map(said, words))
@@ -80,18 +84,13 @@ def spread(moments: Sequence[Moment], most: int) -> list[Moment]:
     return [moments[place] for place in places] if most > 1 else [moments[-1]]
 
 
-def key(facts: Facts) -> str:
-    """What tells this run's elements from another's on one page."""
-    return hashlib.sha256(str(facts.folder.resolve()).encode(errors="replace")).hexdigest()[:8]
-
-
-def _scrubber(facts: Facts, frames: Sequence[tuple[int, str]]) -> str:
+def _scrubber(frames: Sequence[tuple[int, str]], place: int) -> str:
     parts = []
-    for place, (images, source) in enumerate(frames):
-        checked = " checked" if place == len(frames) - 1 else ""
+    for at, (images, source) in enumerate(frames):
+        checked = " checked" if at == len(frames) - 1 else ""
         title = f"Generated at {images:,} images"
         parts.append(
-            f'<input type="radio" name="grid-{key(facts)}" aria-label="{title}" title="{images:,}"{checked}>'
+            f'<input type="radio" name="grid-{place}" aria-label="{title}" title="{images:,}"{checked}>'
             f"{picture(source, title)}"
         )
     columns = f"grid-template-columns:repeat({len(frames)},minmax(0,1fr))"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from zerosum.again import words as again_words
 from zerosum.report import defaults
-from zerosum.report.equilibrium import games
-from zerosum.report.facts import Facts, at, number
+from zerosum.report.equilibrium import games, turns
+from zerosum.report.facts import Facts, at, life, number
 from zerosum.report.html import duration, folded, said, table, text
 from zerosum.report.measured import best
 from zerosum.report.timeline import episodes, level
@@ -49,9 +49,8 @@ def sentence(facts: Facts) -> str:
         channels if isinstance(channels, int) else 0, ""
     )
     size = f", {width} x {height}{' ' + colours if colours else ''}" if width and height else ""
-    ends = [str(record.get("event")) for record in facts.events if record.get("event") in ("finished", "stopped")]
-    state = {"finished": "The training is finished.", "stopped": "The training was stopped."}
-    now = state[ends[-1]] if ends and facts.events[-1].get("event") not in ("resumed", "started") else "Not finished."
+    ends = {"finished": "The training is finished.", "stopped": "The training was stopped."}
+    now = ends.get(life(facts.events), "Not finished.")
     what = f"{facts.says('recipe')} on {facts.says('data', 'name')}"
     return f"{what}: {many}{labels}{size}. Seed {facts.says('seed')}. {now}"
 
@@ -62,6 +61,18 @@ def html(facts: Facts) -> str:
         return said(facts.why)
     rows = [[name, text(value, MOST)] for name, value in _parts(facts) if value]
     return table(rows, kind="facts") + _dials(facts) + _differences(facts) + _published(facts)
+
+
+def given(facts: Facts) -> str:
+    """As ``html``, but dials and settings as they were given: to compare them with the recipe's own takes torch."""
+    if facts.recipe is None:
+        return said(facts.why)
+    rows = [[name, text(value, MOST)] for name, value in _parts(facts) if value]
+    parts = [facts.says("dials"), facts.says("set")]
+    pairs = [pair for part in parts if isinstance(part, Mapping) for pair in part.items()]
+    dials = table([[text(name, 120), text(_words(value), MOST)] for name, value in pairs], kind="facts")
+    more = said("zerosum report RUN compares them with the recipe's own.")
+    return table(rows, kind="facts") + folded("Dials and settings as they were given", dials + more) + _published(facts)
 
 
 def cost(facts: Facts) -> str:
@@ -99,7 +110,33 @@ def cost(facts: Facts) -> str:
     choices = facts.says("choices")
     if isinstance(choices, Mapping):
         rows.append(["machine", text(facts.says("versions", "machine") or ""), text(_words(choices), MOST)])
-    return table(rows)
+    return table([*rows, *_room(facts)])
+
+
+def _room(facts: Facts) -> list[list[str]]:
+    """What the checks noted of the machine, at its worst."""
+    found = []
+    for name, title, worst, shown, more in NOTED:
+        values = [value for record in facts.signals if (value := number(record.get(name))) is not None]
+        if values:
+            found.append([title, shown(worst(values)), more])
+    return found
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def _size(mib: float) -> str:
+    return f"{mib:,.0f} MiB" if mib < 2048 else f"{mib / 1024:,.0f} GiB"
+
+
+NOTED = (
+    ("waiting", "waiting for pictures", max, _percent, "of the time between two checks, at most"),
+    ("memory_free", "memory left", min, _percent, "of the machine's or the device's, at the least"),
+    ("disk_free_mib", "disk left", min, _size, "where the run is saved, at the least"),
+    ("saved_mib", "a saved state", max, _size, "on the disk"),
+)
 
 
 def again(facts: Facts) -> str:
@@ -138,6 +175,7 @@ def _parts(facts: Facts) -> list[tuple[str, str]]:
     losses = dict.fromkeys(_game(game) for _, game in games(facts))
     rows.append(("Game", "; ".join(losses)))
     rows.append(("Round", _round(facts)))
+    rows.append(("Critic sees", _sight(facts)))
     for name, player in players.items() if isinstance(players, Mapping) else ():
         rows.append((text(str(name).capitalize(), 60), _words(at(player, "net"))))
         rows.append(("moved by", _words(at(player, "optimizer"))))
@@ -162,6 +200,18 @@ def _game(game: object) -> str:
     return " + ".join([str(at(game, "loss")), *map(_words, more)])
 
 
+def _sight(facts: Facts) -> str:
+    """What stands between a picture, real or generated, and the critic."""
+    sights = [sight for turn in turns(facts) if isinstance(sight := at(turn, "loss", "sight"), Mapping)]
+    if not sights:
+        return ""
+    augment, noise, pack = (sights[0].get(name) for name in ("augment", "noise", "pack"))
+    parts = [f"changed by {_words(augment)}"] if augment else []
+    parts += [f"with normal noise of deviation {_words(noise)}"] if noise else []
+    parts += [f"{pack} together, with one score"] if pack not in (None, 1) else []
+    return "pictures " + (", ".join(parts) or "as they are")
+
+
 def _round(facts: Facts) -> str:
     players = [player for player, _ in games(facts)]
     return ", ".join(f"{name} x {players.count(name)}" for name in dict.fromkeys(players))
@@ -177,7 +227,9 @@ def _words(value: object, depth: int = 0) -> str:
         )
         return f"{value['kind']} ({inner})" if value.get("kind") else inner
     if isinstance(value, list) and depth < 4:
-        return ", ".join(_words(item, depth + 1) for item in value)
+        return (" + " if all(isinstance(item, str) for item in value) else ", ").join(
+            _words(item, depth + 1) for item in value
+        )
     return str(value)
 
 

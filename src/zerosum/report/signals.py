@@ -5,24 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from zerosum.diagnose.symptoms import GRID, PEAK
+from zerosum.report.course import others
 from zerosum.report.curves import Band, Level, Line, chart
-from zerosum.report.facts import Facts, Record, at, number
+from zerosum.report.facts import Facts, Record, at, number, seen
 from zerosum.report.html import count, said, short, text
 from zerosum.report.thinned import Series
 
 SIDES = (("train", "training pictures", 0), ("held", "held-out pictures", 2), ("fake", "generated pictures", 1))
 DECILES = 11
 EMPTY = -12.0  # log10 of the power of a ring without frequencies
-MOST_CLASSES, MOST_OTHERS = 60, 12
-KNOWN = re.compile(  # how the names begin that have a place on the page; all other numbers get a chart each
-    r"images|round|seconds|accuracy_|separates|r_v|r_t|scores|coverage_|precision_|diversity_|crowding_|nearest|copies|"
-    r"checkerboard|weights\.|sigma\.|spectrum|classes|not_finite"
+MOST_CLASSES = 60
+WIDTH, NAMES, BARS = 400, 112, 212  # of the charts that are no curves: names of classes end, bars are as long
+KNOWN = (
+    re.compile(  # names that have a place on the page, here or beside the cost, and those that keep the checks' books
+        r"accuracy_\w+|separates|remembers|gap|spread|r_[vt]|scores|(coverage|precision|diversity|crowding)_(raw|ema)|"
+        r"nearest(_train)?|copies|moved|saturated|leak_(augment|mirror)|grid|checkerboard|spectrum|classes(_fake)?|"
+        r"(weights|sigma)\.(critic|generator)|waiting|memory_free|disk_free_mib|saved_mib|"
+        r"images|round|share|seconds|next|not_finite"
+    )
 )
+COUNTS = {"grid": GRID, "checkerboard": PEAK}  # from where on it is taken for one
 
 
 def course(facts: Facts, *path: str) -> Series:
     """A number of the checks over the images."""
-    found = [(number(record.get("images")), number(at(record, *path))) for record in facts.signals]
+    found = [(seen(record.get("images")), number(at(record, *path))) for record in facts.signals]
     points = [(images, value) for images, value in found if images is not None and value is not None]
     return Series(tuple(images for images, _ in points), tuple(value for _, value in points))
 
@@ -38,51 +46,102 @@ def critic(facts: Facts) -> str:
         return ""
     told = [Line(name.split()[0], course(facts, f"accuracy_{key}"), colour) for key, name, colour in SIDES]
     apart = [Line("held-out", course(facts, "separates"), 2)]
+    heart = [Line("training", course(facts, "remembers"), 0)]
     over = [Line("r_v", course(facts, "r_v"), 3), Line("r_t", course(facts, "r_t"), 4)]
+    far = [Line("gap", course(facts, "gap"), 0), Line("spread", course(facts, "spread"), 6)]
     charts = [
         _scores_now(facts),
         _scores_course(facts),
-        chart("Rightly told by the critic", told, unit="share", levels=[Level(0.5, "1/2: it cannot tell")]),
         chart(
-            "A held-out picture scores above a generated one", apart, unit="share", levels=[Level(0.5, "1/2: as often")]
+            "Rightly told by the critic", told, unit="share of the pictures", levels=[Level(0.5, "1/2: it cannot tell")]
         ),
-        chart("Signs of an overfitting critic", over, levels=[Level(0.6, "0.6: target of r_t")]),
+        chart(
+            "A held-out picture scores above a generated one",
+            apart,
+            unit="chance",
+            levels=[Level(0.5, "1/2: as often")],
+        ),
+        chart(
+            "A training picture scores above a held-out one",
+            heart,
+            unit="chance",
+            levels=[Level(0.5, "1/2: nothing by heart")],
+        ),
+        chart(
+            "Measures of an overfitting critic",
+            over,
+            unit="r_v: 0 where held-out pictures score as training ones, 1 where as generated ones; r_t: mean sign of "
+            "training pictures' scores (Karras et al. 2020)",
+            levels=[Level(0.6, "0.6: target of r_t")],
+        ),
+        chart(
+            "Gap and spread of the scores",
+            far,
+            unit="gap: mean of training pictures less that of generated ones; spread: deviation within either; in the "
+            "critic's own unit",
+        ),
     ]
     return _grid(charts)
 
 
 def networks(facts: Facts) -> str:
     """Variety, distances to the training set, and the networks' weights."""
-    real = Level(1.0, "1: as in real pictures")
+    real, none = Level(1.0, "1: as in real pictures"), Level(0.0, "0: as in real pictures")
     charts = [
-        chart(
-            "Coverage and precision",
-            [*_both(facts, "coverage"), _line(facts, "precision_ema", "precision", 3)],
-            unit="share",
-        ),
-        chart("Mean distance of two pictures", _both(facts, "diversity"), unit="real = 1", levels=[real]),
-        chart("Distance to the nearest other one", _both(facts, "crowding"), unit="real = 1", levels=[real]),
+        chart("Coverage", _both(facts, "coverage"), unit="share of real pictures with a generated one near them"),
+        chart("Precision", _both(facts, "precision"), unit="share of generated pictures with a real one near them"),
+        chart("Mean distance of two pictures", _both(facts, "diversity"), unit="real pictures = 1", levels=[real]),
+        chart("Distance to the nearest other one", _both(facts, "crowding"), unit="real pictures = 1", levels=[real]),
         chart(
             "Distance to the nearest training picture",
+            [_line(facts, "nearest_train", "generated")],
+            unit="held-out pictures = 1",
+            levels=[Level(1.0, "1: as held-out pictures")],
+        ),
+        chart(
+            "The same, beside that to the nearest held-out one",
             [_line(facts, "nearest", "generated")],
-            unit="beside that to a held-out one",
-            levels=[Level(1.0, "1: no nearer to training than to held-out")],
+            unit="held-out pictures = 1; copies lie below",
+            levels=[Level(1.0, "1: no copies")],
         ),
         chart(
-            "Near copies of training pictures", [_line(facts, "copies", "copies")], unit="share beyond held-out ones"
+            "Near copies of training pictures", [_line(facts, "copies", "copies")], unit="share, less held-out ones'"
         ),
         chart(
-            "The stride's frequencies stand out",
+            "Change since the check before",
+            [_line(facts, "moved", "generated")],
+            unit="of the same latents' pictures; 1: the mean distance of two real ones",
+        ),
+        chart(
+            "The look of changed pictures",
+            [_line(facts, "leak_augment", "augmented"), _line(facts, "leak_mirror", "mirrored", 3)],
+            unit="0 as real pictures are, 1 as training changes them before the critic sees them",
+        ),
+        chart(
+            "Values at the ends of the range",
+            [_line(facts, "saturated", "generated")],
+            unit="share that is black or white, less that of real pictures",
+            levels=[none],
+        ),
+        chart(
+            "Grid of the strides in the mean picture",
+            [_line(facts, "grid", "generated")],
+            unit="amplitude, of a range from -1 to 1, less that in real pictures",
+            levels=[Level(COUNTS["grid"], f"counts from {COUNTS['grid']:g} on")],
+        ),
+        chart(
+            "Power at the strides' frequencies",
             [_line(facts, "checkerboard", "generated")],
-            unit="real = 1",
-            levels=[real],
+            unit="over that beside them; real pictures = 1",
+            levels=[real, Level(COUNTS["checkerboard"], f"counts from {COUNTS['checkerboard']:g} on")],
         ),
-        chart("Norm of the weights", _players(facts, "weights")),
-        chart("Largest spectral norm of a layer", _players(facts, "sigma")),
+        chart("Norm of the weights", _players(facts, "weights"), unit="of all of a network's"),
+        chart("Largest spectral norm of a layer", _players(facts, "sigma"), unit="by power iteration"),
     ]
     names = dict.fromkeys(name for record in facts.signals for name in record)
-    shown = [name for name in names if not KNOWN.match(name) and name not in facts.stats][:MOST_OTHERS]
-    return _grid([*charts, *(chart(name, [_line(facts, name, name.rpartition(".")[2][:14])]) for name in shown)])
+    unknown = [name for name in names if not KNOWN.fullmatch(name) and name not in facts.stats]
+    more = [(name, series) for name in unknown if (series := course(facts, name)).value]
+    return _grid(charts) + others(more)
 
 
 def _line(facts: Facts, name: str, title: str, colour: int = 1) -> Line:
@@ -110,28 +169,32 @@ def spectrum(facts: Facts) -> str:
         return ""
     ratio = number(record.get("checkerboard"))
     words = "Too little power on the right means blur; a peak there that real pictures lack, a checkerboard."
-    told = (
-        "" if ratio is None else f" The stride's frequencies stand out {ratio:.3g} times as much as in real pictures."
+    least = f"as much as in real pictures; this counts from {COUNTS['checkerboard']:g} on by itself, if it lasts."
+    told = "" if ratio is None else f" The strides' frequencies stand out {ratio:.3g} times {least}"
+    return f'<div class="charts">{drawn}</div>' + said(
+        f"{words}{told} At {seen(record.get('images')) or 0:,.0f} images."
     )
-    at_images = number(record.get("images")) or 0
-    return f'<div class="charts">{drawn}</div>' + said(f"{words}{told} At {at_images:,.0f} images.")
 
 
 def classes(facts: Facts) -> str:
-    """Which classes are generated: of the checks, or of the classifier's metrics."""
-    record = newest(facts, "classes")
-    if record is not None:
-        covered = [(str(name), value, None) for name, value in _numbers(record.get("classes"))]
-        made = [(str(name), value, None) for name, value in _numbers(record.get("classes_fake"))]
-        bars = _bars("Covered", "share of the class's held-out pictures with a generated one beside them", covered)
-        return _grid([bars, _bars("Generated", "share of the generated pictures", made)]) if covered else ""
-    shares: dict[str, tuple[float, float | None]] = {}
-    for line in facts.metrics:
-        name, value = str(line.get("metric")), number(line.get("value"))
-        if name.startswith("share.") and value is not None:
-            shares[name.removeprefix("share.")] = value, number(line.get("baseline"))
-    words = "share of generated pictures by a classifier of real ones; the mark is the real share"
-    return _grid([_bars("Generated", words, [(name, *pair) for name, pair in shares.items()])])
+    """How much of each class is covered, and how often it is generated, by the classifier or else by the checks."""
+    record = newest(facts, "classes") or {}
+    covered, made = (
+        [(name, share, None) for name, share in _numbers(record.get(key))] for key in ("classes", "classes_fake")
+    )
+    named = {
+        str(line.get("metric")).removeprefix("share."): (value, number(line.get("baseline")))
+        for line in facts.metrics
+        if str(line.get("metric")).startswith("share.") and (value := number(line.get("value"))) is not None
+    }
+    words = "share of the class's real pictures with a generated one in their neighbourhood"
+    bars = [_bars("Covered", words, covered)]
+    if named:
+        words = "share of generated pictures by a classifier of real ones; the mark is the real share"
+        bars.append(_bars("Generated", words, [(name, *pair) for name, pair in named.items()]))
+    else:
+        bars.append(_bars("Generated", "share of the generated pictures, by the nearest real one", made))
+    return _grid([bar for bar in bars if bar])
 
 
 def _grid(charts: list[str]) -> str:
@@ -170,7 +233,7 @@ def _scores_course(facts: Facts) -> str:
         found = [
             (images, deciles)
             for record in facts.signals
-            if (images := number(record.get("images"))) is not None and (deciles := _deciles(record, side))
+            if (images := seen(record.get("images"))) is not None and (deciles := _deciles(record, side))
         ]
         along = tuple(images for images, _ in found)
         low, middle, high = (Series(along, tuple(deciles[place] for _, deciles in found)) for place in (1, 5, 9))
@@ -191,7 +254,7 @@ def _scores_now(facts: Facts) -> str:
     for row, (name, colour, found) in enumerate(sides):
         y = 34 + 62 * row
         parts.append(f'<text class="name c{colour}" x="10" y="{y - 8}">{name}</text>')
-        x = [10 + 460 * (value - low) / span for value in found]
+        x = [10 + (WIDTH - 20) * (value - low) / span for value in found]
         for begin, height in ((0, 4), (1, 12), (2, 18), (3, 24), (4, 30)):
             top, wide = y + 16 - height / 2, max(1.0, x[10 - begin] - x[begin])
             parts.append(
@@ -199,15 +262,17 @@ def _scores_now(facts: Facts) -> str:
                 f'height="{height}"/>'
             )
         parts.append(f'<path class="edge" d="M{x[5]:.1f},{y}v32"/>')
-        parts.append(f'<text class="tick" x="470" y="{y - 8}" text-anchor="end">median {short(found[5])}</text>')
+        parts.append(
+            f'<text class="tick" x="{WIDTH - 10}" y="{y - 8}" text-anchor="end">median {short(found[5])}</text>'
+        )
     foot = 34 + 62 * len(sides)
     parts.append(f'<text class="tick" x="10" y="{foot}">{short(low)}</text>')
-    parts.append(f'<text class="tick" x="470" y="{foot}" text-anchor="end">{short(high)}</text>')
+    parts.append(f'<text class="tick" x="{WIDTH - 10}" y="{foot}" text-anchor="end">{short(high)}</text>')
     words = "; ".join(f"median of {name} {short(found[5])}" for name, _, found in sides)
-    images = number(record.get("images")) or 0
+    images = seen(record.get("images")) or 0
     return (
         f'<figure class="chart"><figcaption><b>Scores at {count(images)} images</b> bars hold 100, 80, 60, 40 and 20 % '
-        f'of the pictures, the mark is the median</figcaption><svg viewBox="0 0 480 {foot + 8}" role="img" '
+        f'of the pictures, the mark is the median</figcaption><svg viewBox="0 0 {WIDTH} {foot + 8}" role="img" '
         f'aria-label="{text(words)}">{"".join(parts)}</svg></figure>'
     )
 
@@ -222,20 +287,20 @@ def _bars(title: str, unit: str, rows: Sequence[tuple[str, float, float | None]]
     parts = []
     for place, (name, value, mark) in enumerate(rows):
         y = 24 * place
-        wide = 300 * max(0.0, value) / most
-        shown = name if len(name) <= 18 else name[:17] + "…"
+        wide, marked = (BARS * max(0.0, share) / most for share in (value, mark or 0.0))
+        shown = name if len(name) <= 13 else name[:12] + "…"
         parts.append(
-            f'<text class="strong" x="124" y="{y + 15}" text-anchor="end">{text(shown)}'
+            f'<text class="strong" x="{NAMES}" y="{y + 15}" text-anchor="end">{text(shown)}'
             f"<title>{text(name)}</title></text>"
-            f'<rect class="bar c1" rx="2" x="132" y="{y + 3}" width="{wide:.1f}" height="16"/>'
-            f'<text class="tick" x="{140 + max(wide, 300 * (mark or 0) / most):.1f}" y="{y + 15}">{value:.1%}</text>'
+            f'<rect class="bar c1" rx="2" x="{NAMES + 8}" y="{y + 3}" width="{wide:.1f}" height="16"/>'
+            f'<text class="tick" x="{NAMES + 16 + max(wide, marked):.1f}" y="{y + 15}">{value:.1%}</text>'
         )
         if mark is not None:
-            parts.append(f'<path class="edge" d="M{132 + 300 * mark / most:.1f},{y + 1}v20"/>')
+            parts.append(f'<path class="edge" d="M{NAMES + 8 + marked:.1f},{y + 1}v20"/>')
     words = "; ".join(f"{name} {value:.1%}" for name, value, _ in rows)
     more = f" The {MOST_CLASSES} smallest of {len(rows) + cut:,}." if cut > 0 else ""
     return (
         f'<figure class="chart"><figcaption><b>{title}</b> {unit}{more}</figcaption>'
-        f'<svg viewBox="0 0 480 {24 * len(rows) + 4}" role="img" aria-label="{text(words)}">{"".join(parts)}</svg>'
+        f'<svg viewBox="0 0 {WIDTH} {24 * len(rows) + 4}" role="img" aria-label="{text(words)}">{"".join(parts)}</svg>'
         "</figure>"
     )

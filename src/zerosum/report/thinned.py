@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 MOST = 300  # buckets, of two points each
+MOST_IMAGES = 2.0**60  # no run has seen more
 _HUGE = 1e300  # nothing measured is larger; it keeps integers out that no float can hold
 
 
@@ -36,7 +37,7 @@ class Thinned:
     _last: tuple[float, float] | None = None
 
     def add(self, images: object, value: object) -> None:
-        """Take one more point; what is no finite number is left out."""
+        """Take one more point; what is no finite number is left out, and so are images that no run has seen."""
         self.extend([(images, value)])
 
     def extend(self, points: Iterable[tuple[object, object]]) -> None:
@@ -45,7 +46,7 @@ class Thinned:
         for x, y in points:
             if not (isinstance(x, float | int) and isinstance(y, float | int)):
                 continue
-            if not (-_HUGE < x < _HUGE and -_HUGE < y < _HUGE):
+            if not (0 <= x < MOST_IMAGES and -_HUGE < y < _HUGE):
                 continue
             last = x, y
             if buckets and filled < stride:

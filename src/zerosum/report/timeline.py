@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from zerosum.report.curves import ticks
-from zerosum.report.facts import Facts, Record, number
+from zerosum.report.facts import Facts, Record, number, seen
 from zerosum.report.html import count, folded, said, short, table, text
 
-LEFT, WIDTH, ROW = 178, 760, 26
+END, ROW, NAME = 94.0, 38, 44  # per cent of the width that time takes, pixels of a row, characters of its name
 ROWS, MARKS, LISTED = 12, 60, 40
 LEVELS = ("act", "warn", "info")  # a note is info
+SIGNS = {"act": "✖", "warn": "▲", "info": "ℹ"}  # told apart without colours
 SHOWN = {"act": "act", "warn": "warning", "info": "note"}
 KINDS = {"amended": "settings changed", "rolled back": "rolled back", "not finite": "not finite"}
 
@@ -30,11 +31,11 @@ def episodes(facts: Facts) -> list[Episode]:
     done: list[Episode] = []
     held: dict[str, Episode] = {}
     for record in facts.events:
-        name, images = str(record.get("verdict")), number(record.get("images"))
+        name, images = str(record.get("verdict")), seen(record.get("images"))
         if images is None:
             continue
         if record.get("event") == "verdict":
-            first = number(record.get("since"))
+            first = seen(record.get("since"))
             since = held[name].since if name in held else images if first is None else min(first, images)
             held[name] = Episode(name, since, None, record)
         elif record.get("event") == "recovered" and name in held:
@@ -62,7 +63,8 @@ def html(facts: Facts) -> str:
     listed = [*sorted(now, key=lambda episode: (LEVELS.index(level(episode)), -episode.since)), *reversed(past)]
     items = "".join(_item(episode) for episode in listed[:LISTED])
     cut = said(f"{len(listed) - LISTED} older ones are left out.") if len(listed) > LISTED else ""
-    return _line(facts, found) + f'<ul class="verdicts">{items}</ul>{cut}' + _changes(changes)
+    sure = said("Confidence is 1 - 2^-n after n checks in a row that said so.") if listed else ""
+    return _line(facts, found) + f'<ul class="verdicts">{items}</ul>{cut}{sure}' + _changes(changes)
 
 
 def _item(episode: Episode) -> str:
@@ -71,11 +73,11 @@ def _item(episode: Episode) -> str:
     if episode.until is not None:
         when = f"from {episode.since:,.0f} to {episode.until:,.0f} images"
     sure = number(record.get("confidence"))
-    told = "" if sure is None else f", confidence {sure:.0%}"
+    told = f", confidence {sure:.0%}" if sure is not None and 0 <= sure <= 1 else ""
     tag = (
         '<span class="tag past">over</span>'
         if episode.until is not None
-        else f'<span class="tag {own}">{SHOWN[own]}</span>'
+        else f'<span class="tag {own}">{SIGNS[own]} {SHOWN[own]}</span>'
     )
     says = f"<p>{text(record['says'])}</p>" if record.get("says") else ""
     evidence = record.get("evidence")
@@ -94,9 +96,9 @@ def _changes(records: list[Record]) -> str:
     for record in records[-LISTED:]:
         settings = record.get("settings")
         what = ", ".join(f"{name}={value}" for name, value in settings.items()) if isinstance(settings, Mapping) else ""
-        origin = number(record.get("from"))
+        origin = seen(record.get("from"))
         what = what or (f"from {origin:,.0f} images" if origin is not None else "")
-        images = number(record.get("images"))
+        images = seen(record.get("images"))
         rows.append(
             [
                 text(KINDS[str(record.get("event"))]),
@@ -114,59 +116,65 @@ def _value(value: object) -> str:
 
 
 def _line(facts: Facts, found: list[Episode]) -> str:
+    """A row for each verdict and for each kind of event: its name, and below it bars or marks over the images seen."""
     marks = [
         (images, str(record.get("event")))
         for record in facts.events
-        if record.get("event") not in ("verdict", "recovered") and (images := number(record.get("images"))) is not None
+        if record.get("event") not in ("verdict", "recovered") and (images := seen(record.get("images"))) is not None
     ]
-    end = max([1.0, float(facts.images), *(images for images, _ in marks), *(episode.since for episode in found)])
-    names = list(dict.fromkeys(episode.name for episode in found))[:ROWS]
-    if not names and len(marks) < 2:
+    rows = dict.fromkeys(episode.name for episode in found)
+    if not rows and len(marks) < 2:
         return ""
-    place = {name: 8 + ROW * row for row, name in enumerate(names)}
-    foot = 8 + ROW * len(names)
-
-    def x(images: float) -> float:
-        return LEFT + (WIDTH - LEFT - 20) * images / end
-
-    parts = []
-    for name in names:
-        short_name = name if len(name) <= 24 else name[:23] + "…"
-        parts.append(
-            f'<text class="strong" x="{LEFT - 10}" y="{place[name] + 14}" text-anchor="end">{text(short_name)}</text>'
-        )
-        parts.append(f'<path class="rule" d="M{LEFT},{place[name] + 10}H{WIDTH - 20}"/>')
-    for episode in found:
-        if episode.name in place:
-            begin, until = x(episode.since), x(end if episode.until is None else episode.until)
-            words = (
-                f"{episode.name}: {episode.since:,.0f} to {'now' if episode.until is None else f'{episode.until:,.0f}'}"
-            )
-            parts.append(
-                f'<rect class="{level(episode)}" x="{begin:.1f}" y="{place[episode.name] + 3}" rx="3" '
-                f'width="{max(4.0, until - begin):.1f}" height="14"><title>{text(words)}</title></rect>'
-            )
-    parts.append(f'<text class="tick" x="{LEFT - 10}" y="{foot + 15}" text-anchor="end">events</text>')
-    parts.append(f'<path class="axis" d="M{LEFT},{foot + 22}H{WIDTH - 20}"/>')
-    last = -1e9
-    for images, event in marks[:MARKS]:
-        parts.append(
-            f'<path class="edge" d="M{x(images):.1f},{foot + 5}v17"><title>{text(event)}, {images:,.0f}</title></path>'
-        )
-        if x(images) - last > 7 * len(event) + 8:
-            anchor = "end" if x(images) > WIDTH - 100 else "start"
-            shift = -4 if anchor == "end" else 4
-            parts.append(
-                f'<text class="tick" x="{x(images) + shift:.1f}" y="{foot + 15}" text-anchor="{anchor}">'
-                f"{text(event, 40)}</text>"
-            )
-            last = x(images)
-    for value in ticks(0.0, end, 6):
-        parts.append(
-            f'<text class="tick" x="{x(value):.1f}" y="{foot + 38}" text-anchor="middle">{count(value)}</text>'
-        )
-    parts.append(f'<text class="tick" x="{WIDTH - 20}" y="{foot + 54}" text-anchor="end">images seen</text>')
+    end = max([1.0, float(facts.images), *(images for images, _ in marks), *(episode.since for episode in found)])
+    kinds = {name: [mark for mark in marks if mark[1] == name] for name in KINDS}
+    others = [mark for mark in marks if mark[1] not in KINDS]
+    parts = [(name, _bars([one for one in found if one.name == name], end)) for name in list(rows)[:ROWS]]
+    parts += [(KINDS[name], _marks(own, end, "act")) for name, own in kinds.items() if own]
+    parts += [(", ".join(dict.fromkeys(name for _, name in others)), _marks(others, end, "edge"))] if others else []
+    shown = "".join(
+        f'<svg y="{ROW * row}" overflow="visible"><text class="strong" y="12">{text(_cut(name))}</text>'
+        f'<rect class="rail" y="25" width="{END}%" height="1"/>{drawn}</svg>'
+        for row, (name, drawn) in enumerate(parts)
+    )
+    foot = ROW * len(parts) + 12
+    scale = "".join(
+        f'<text class="tick" x="{_x(value, end)}" y="{foot}" text-anchor="{"middle" if value else "start"}">'
+        f"{count(value)}</text>"
+        for value in ticks(0.0, end, 4)
+    )
     return (
-        f'<div class="scroll" tabindex="0"><svg style="min-width:560px;width:100%" viewBox="0 0 {WIDTH} {foot + 60}" '
-        f'role="img" aria-label="Verdicts over the images seen">{"".join(parts)}</svg></div>'
+        f'<svg class="times" height="{foot + 22}" role="img" aria-label="Verdicts and events over the images seen">'
+        f'{shown}{scale}<text class="tick" x="{END}%" y="{foot + 17}" text-anchor="end">images seen</text></svg>'
+    )
+
+
+def _x(images: float, end: float) -> str:
+    return f"{END * images / end:.2f}%"
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= NAME else name[: NAME - 1] + "…"
+
+
+def _bars(found: list[Episode], end: float) -> str:
+    """From when to when, each with the sign of its level in a square at its begin."""
+    parts = []
+    for one in found:
+        own, begin, until = level(one), _x(one.since, end), end if one.until is None else one.until
+        words = f"{one.name}: {one.since:,.0f} to {'now' if one.until is None else f'{one.until:,.0f}'}"
+        parts.append(
+            f'<g class="{own}"><title>{text(words)}</title>'
+            f'<rect x="{begin}" y="17" rx="3" width="{_x(max(0.0, until - one.since), end)}" height="16"/>'
+            f'<rect x="{begin}" y="17" rx="3" width="17" height="16"/>'
+            f'<text class="sign" x="{begin}" dx="8.5" y="29.5" text-anchor="middle">{SIGNS[own]}</text></g>'
+        )
+    return "".join(parts)
+
+
+def _marks(found: list[tuple[float, str]], end: float, kind: str) -> str:
+    """The newest of the log, in the order of the images: a roll-back goes to earlier ones."""
+    return "".join(
+        f'<rect class="{kind}" x="{_x(images, end)}" y="17" width="3" height="16">'
+        f"<title>{text(name)}, {images:,.0f}</title></rect>"
+        for images, name in sorted(found[-MARKS:])
     )
