@@ -12,9 +12,9 @@ import pytest
 QUICK = {
     "not finite": 2_000,
     "diverged": 10_000,
-    "vanished gradient": 40_000,
-    "generator stuck": 10_000,
-    "critic too weak": 10_000,
+    "vanished gradient": 20_000,
+    "generator stuck": 20_000,
+    "critic too weak": 20_000,
     "few pictures": 640,
     "twins": 640,
     "blank pictures": 640,
@@ -46,7 +46,7 @@ def play(name: str, folder: Path, images: int | None = None) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def at_any_speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zerosum.watching.SHARE", 1e9)
+    monkeypatch.setattr(zoo, "SHARE", 1e9)
     monkeypatch.setattr(zoo, "MOST_SECONDS", 1e9)
 
 
