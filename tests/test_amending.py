@@ -259,8 +259,9 @@ def test_three_roll_backs_lose_nothing_that_was_saved_and_are_told(
     assert told(run) == [(event, at) for at in images for event in RECORDED]
 
 
+@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_roll_back_that_is_killed_is_made_again(
-    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Wherever that is, nothing is lost, told twice or forgotten, and the run ends with the same bits."""
 
@@ -302,7 +303,7 @@ def test_a_roll_back_that_is_killed_is_made_again(
     assert trained("whole", 1000)
     assert told(whole) == [(event, 640) for event in RECORDED]
     assert seen <= saved(whole)
-    for kill_at in range(1, 100, 3):
+    for kill_at in range(1, 100, step):
         run = Run(tmp_path / str(kill_at))
         shutil.copytree(begun.folder, run.folder)
         if trained(run.folder.name, kill_at):

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from zerosum import files
 from zerosum.data.pixels import grid
+from zerosum.diagnose.symptoms import IN_A_ROW, WARM_UP
 from zerosum.preview import possible, preview
 from zerosum.progress import Part, Standing, fitted
 from zerosum.run import TRACKED, Run
@@ -37,9 +38,11 @@ def test_nothing_is_said_before_anything_is_known(run: Run) -> None:
     assert words(run) == ["held .61 fake .70"]
 
 
-def test_a_run_with_three_checks_and_no_verdict_is_healthy(run: Run) -> None:
-    for images in range(3):
+def test_a_run_is_healthy_once_something_could_have_been_said(run: Run) -> None:
+    for images in range(WARM_UP + IN_A_ROW - 1):
         check(run, images)
+    assert words(run) == ["held .61 fake .70"]
+    check(run, WARM_UP + IN_A_ROW)
     files.append_line(
         run.metrics, {"images": 3, "metric": "kernel", "protocol": TRACKED, "weights": "ema", "value": 0.0812}
     )
