@@ -95,7 +95,7 @@ class Watch:
         seconds = time.monotonic() - began
         self.spent += seconds
         rate = check.get("images_per_second")
-        owed = self.spent / self.share - self.trainer.seconds  # of training, before the next is paid for
+        owed = (self.spent + seconds) / self.share - self.trainer.seconds  # of training, before one more is paid for
         self.due = images + max(apart, owed * rate if isinstance(rate, float) else 0.0)
         files.append_line(self.run.signals, check | {"seconds": round(seconds, 4), "next": round(self.due)})
         news = self.diagnosis.see(numbers(check))
