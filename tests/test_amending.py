@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from small_trainings import SMALL, train, weights
 
-import zerosum
 from zerosum import files
 from zerosum.amending import RECORDED, Amendment, amended, from_json, is_wanted, record, roll_back, to_json
 from zerosum.diagnose.rules import Rule
@@ -20,22 +20,6 @@ from zerosum.plan import Plan, Request, make_plan
 from zerosum.run import Run
 from zerosum.training.trainer import Budget, Choices, Trainer
 from zerosum.watching import Watch
-
-SMALL = {"width": "8", "batch": "16"}
-
-
-def train(data: Path, out: Path, **changes: Any) -> Run:
-    arguments: dict[str, Any] = {
-        "recipe": "modern",
-        "images": 1600,
-        "settings": SMALL,
-        "say": lambda said: None,
-    } | changes
-    return zerosum.train(data, out=out, **arguments)
-
-
-def weights(run: Run) -> dict[str, torch.Tensor]:
-    return files.read_tensors(run.states()[-1]).tensors
 
 
 def breaks(monkeypatch: pytest.MonkeyPatch, at: int, times: int, *, exactly: bool = False) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_trainings import SMALL, train, weights
 
 import zerosum
 from zerosum import files
@@ -18,25 +19,8 @@ from zerosum.diagnose.remedies import REMEDIES, advice
 from zerosum.diagnose.rules import Rule
 from zerosum.diagnose.verdicts import Diagnosis
 from zerosum.plan import Request, make_plan
-from zerosum.run import Run
 from zerosum.training.trainer import Trainer
 from zerosum.watching import Watch
-
-SMALL = {"width": "8", "batch": "16"}
-
-
-def train(data: Path, out: Path, **changes: Any) -> Run:
-    arguments: dict[str, Any] = {
-        "recipe": "modern",
-        "images": 1600,
-        "settings": SMALL,
-        "say": lambda said: None,
-    } | changes
-    return zerosum.train(data, out=out, **arguments)
-
-
-def weights(run: Run) -> dict[str, torch.Tensor]:
-    return files.read_tensors(run.states()[-1]).tensors
 
 
 @pytest.mark.parametrize("recipe", ["modern", "dcgan", "pacgan", "goodfellow2014"])
@@ -127,26 +111,28 @@ def test_every_remedy_is_a_command_that_works(
             assert main([*command, "-n"]) == 0, verdict
 
 
-def test_where_no_command_names_the_recipe_the_remedy_is_a_call(plain_data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("passed", ["function", "value"])
+def test_where_no_command_names_the_recipe_the_remedy_is_a_call(plain_data: Path, tmp_path: Path, passed: str) -> None:
     """A recipe that was passed has no dials any more, whatever its name; a function has those it was called with."""
 
     def mine(resolution: tuple[int, int], channels: int, width: int = 8) -> zerosum.Recipe:
         return replace(value, name="mine")
 
     value = zerosum.recipes.dcgan(resolution=(12, 12), channels=1, width=8)
-    for recipe, settings in ((mine, {"width": "4"}), (value, {"mirror": "true"})):
-        run = train(plain_data, tmp_path / recipe.__class__.__name__, recipe=recipe, settings=settings, images=128)
-        called = []
+    recipe: Any = mine if passed == "function" else value
+    settings = {"width": "4"} if passed == "function" else {"mirror": "true"}
+    run = train(plain_data, tmp_path / "run", recipe=recipe, settings=settings, images=128)
+    called: list[str] = []
 
-        def start(data: str, recipe: Any, out: str, act: bool = False, **given: Any) -> None:
-            assert given["settings"].keys() >= settings.keys()  # noqa: B023
-            called.append(out)  # noqa: B023
-            make_plan(Request(data, recipe, **given), lambda said: None)
+    def start(data: str, recipe: Any, out: str, act: bool = False, **given: Any) -> None:
+        assert given["settings"].keys() >= settings.keys()
+        called.append(out)
+        make_plan(Request(data, recipe, **given), lambda said: None)
 
-        for verdict, remedy in REMEDIES.items():
-            told = advice(verdict, run.read(), str(run.folder))
-            assert "zerosum train" not in told or "--recipe modern" in told, verdict
-            if "zerosum.train" in told:
-                eval(told[told.index("zerosum.train") :], {"zerosum": SimpleNamespace(train=start), "recipe": recipe})
-                assert called.pop() == str(run.folder) + "-mended" * (not remedy.goes_on)
-        assert "zerosum.train" in advice("diverged", run.read(), "run")
+    for verdict, remedy in REMEDIES.items():
+        told = advice(verdict, run.read(), str(run.folder))
+        assert "zerosum train" not in told or "--recipe modern" in told, verdict
+        if "zerosum.train" in told:
+            eval(told[told.index("zerosum.train") :], {"zerosum": SimpleNamespace(train=start), "recipe": recipe})
+            assert called.pop() == str(run.folder) + "-mended" * (not remedy.goes_on)
+    assert "zerosum.train" in advice("diverged", run.read(), "run")

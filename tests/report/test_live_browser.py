@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import PROGRAM, Browser, browser
+from browser import Browser
 from live_pages import Page, add_metric, add_stats, key_of, quicken, served, wait_for, write_grid, write_run
 
 from zerosum import files
 from zerosum.run import Run
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium here: apt-get install chromium")
 HOSTILE = "<img src=x onerror=window.pwned=1>&\"'-and-a-name-that-is-long-and-cannot-be-wrapped"
 LIVE = "document.getElementById('link').textContent === 'live'"
 
@@ -20,23 +19,6 @@ LIVE = "document.getElementById('link').textContent === 'live'"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     quicken(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("profile")) as found:
-        yield found
-
-
-@pytest.fixture
-def tab(chromium: Browser) -> Iterator[Browser]:
-    """The browser in a state that is known, and without complaints at the end."""
-    chromium.size(1280, 900)
-    chromium.dark(False)
-    chromium.complaints.clear()
-    yield chromium
-    chromium.go("about:blank#done")
-    assert chromium.complaints == []
 
 
 @pytest.fixture

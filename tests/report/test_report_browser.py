@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import making
 import pytest
-from browser import PROGRAM, Browser, browser
+from browser import Browser
 
 from zerosum import report
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium here: apt-get install chromium")
 HOSTILE = "<img src=x onerror=document.title='pwned'>&\"'</script><script>document.title='pwned'</script>" + "w" * 120
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("profile")) as found:
-        yield found
-
-
-@pytest.fixture
-def tab(chromium: Browser) -> Iterator[Browser]:
-    """The browser in a state that is known, and without complaints at the end."""
-    chromium.size(1200, 900)
-    chromium.dark(False)
-    chromium.complaints.clear()
-    yield chromium
-    chromium.go("about:blank#done")
-    assert chromium.complaints == []
 
 
 @pytest.fixture(scope="module")

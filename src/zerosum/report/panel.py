@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from zerosum.report import citations, course, measured, pictures, setup, signals, timeline
+from zerosum.report import citations, classes, course, measured, pictures, setup, signals, timeline
 from zerosum.report.facts import Facts
 
 Media = Callable[[Path], str]  # a picture's address; UserError where it cannot be shown
@@ -41,7 +41,7 @@ def panels(
         Panel("critic", "What the critic knows", signals.critic(facts)),
         Panel("networks", "Variety, copies and weights", signals.networks(facts)),
         Panel("nearest", "Nearest training pictures", pictures.nearest(facts, media)),
-        Panel("classes", "Classes", signals.classes(facts)),
+        Panel("classes", "Classes", classes.html(facts)),
         Panel("spectrum", "Power spectrum", signals.spectrum(facts)),
         Panel("recipe", "Recipe", recipe),
         Panel("cost", "Cost", setup.cost(facts)),

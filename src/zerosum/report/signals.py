@@ -1,9 +1,8 @@
-"""What the checks of the diagnosis saw: the critic's scores as distributions, variety, weights, spectrum, classes."""
+"""What the checks of the diagnosis saw: the critic's scores as distributions, variety, weights, spectrum."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 
 from zerosum.diagnose.symptoms import GRID, PEAK
 from zerosum.report.course import others
@@ -15,8 +14,7 @@ from zerosum.report.thinned import Series
 SIDES = (("train", "training pictures", 0), ("held", "held-out pictures", 2), ("fake", "generated pictures", 1))
 DECILES = 11
 EMPTY = -12.0  # log10 of the power of a ring without frequencies
-MOST_CLASSES = 60
-WIDTH, NAMES, BARS = 400, 112, 212  # of the charts that are no curves: names of classes end, bars are as long
+WIDTH = 400  # of the charts that are no curves
 KNOWN = (
     re.compile(  # names that have a place on the page, here or beside the cost, and those that keep the checks' books
         r"accuracy_\w+|separates|remembers|gap|spread|r_[vt]|scores|(coverage|precision|diversity|crowding)_(raw|ema)|"
@@ -81,7 +79,7 @@ def critic(facts: Facts) -> str:
             "critic's own unit",
         ),
     ]
-    return _grid(charts)
+    return grid(charts)
 
 
 def networks(facts: Facts) -> str:
@@ -141,7 +139,7 @@ def networks(facts: Facts) -> str:
     names = dict.fromkeys(name for record in facts.signals for name in record)
     unknown = [name for name in names if not KNOWN.fullmatch(name) and name not in facts.stats]
     more = [(name, series) for name in unknown if (series := course(facts, name)).value]
-    return _grid(charts) + others(more)
+    return grid(charts) + others(more)
 
 
 def _line(facts: Facts, name: str, title: str, colour: int = 1) -> Line:
@@ -176,35 +174,10 @@ def spectrum(facts: Facts) -> str:
     )
 
 
-def classes(facts: Facts) -> str:
-    """How much of each class is covered, and how often it is generated, by the classifier or else by the checks."""
-    record = newest(facts, "classes") or {}
-    covered, made = (
-        [(name, share, None) for name, share in _numbers(record.get(key))] for key in ("classes", "classes_fake")
-    )
-    named = {
-        str(line.get("metric")).removeprefix("share."): (value, number(line.get("baseline")))
-        for line in facts.metrics
-        if str(line.get("metric")).startswith("share.") and (value := number(line.get("value"))) is not None
-    }
-    words = "share of the class's real pictures with a generated one in their neighbourhood"
-    bars = [_bars("Covered", words, covered)]
-    if named:
-        words = "share of generated pictures by a classifier of real ones; the mark is the real share"
-        bars.append(_bars("Generated", words, [(name, *pair) for name, pair in named.items()]))
-    else:
-        bars.append(_bars("Generated", "share of the generated pictures, by the nearest real one", made))
-    return _grid([bar for bar in bars if bar])
-
-
-def _grid(charts: list[str]) -> str:
+def grid(charts: list[str]) -> str:
+    """Charts beside each other; nothing of none."""
     found = "".join(charts)
     return f'<div class="charts">{found}</div>' if found else ""
-
-
-def _numbers(value: object) -> list[tuple[str, float]]:
-    pairs = value.items() if isinstance(value, Mapping) else ()
-    return [(str(name), share) for name, item in pairs if (share := number(item)) is not None]
 
 
 def _bins(powers: object) -> Series:
@@ -274,33 +247,4 @@ def _scores_now(facts: Facts) -> str:
         f'<figure class="chart"><figcaption><b>Scores at {count(images)} images</b> bars hold 100, 80, 60, 40 and 20 % '
         f'of the pictures, the mark is the median</figcaption><svg viewBox="0 0 {WIDTH} {foot + 8}" role="img" '
         f'aria-label="{text(words)}">{"".join(parts)}</svg></figure>'
-    )
-
-
-def _bars(title: str, unit: str, rows: Sequence[tuple[str, float, float | None]]) -> str:
-    """A bar a class, with a mark where there is something to compare with; of many the smallest."""
-    cut = len(rows) - MOST_CLASSES
-    rows = sorted(rows, key=lambda row: row[1] / (row[2] or 1))[:MOST_CLASSES] if cut > 0 else rows
-    if not rows:
-        return ""
-    most = max(max(value, mark or 0.0) for _, value, mark in rows) or 1.0
-    parts = []
-    for place, (name, value, mark) in enumerate(rows):
-        y = 24 * place
-        wide, marked = (BARS * max(0.0, share) / most for share in (value, mark or 0.0))
-        shown = name if len(name) <= 13 else name[:12] + "…"
-        parts.append(
-            f'<text class="strong" x="{NAMES}" y="{y + 15}" text-anchor="end">{text(shown)}'
-            f"<title>{text(name)}</title></text>"
-            f'<rect class="bar c1" rx="2" x="{NAMES + 8}" y="{y + 3}" width="{wide:.1f}" height="16"/>'
-            f'<text class="tick" x="{NAMES + 16 + max(wide, marked):.1f}" y="{y + 15}">{value:.1%}</text>'
-        )
-        if mark is not None:
-            parts.append(f'<path class="edge" d="M{NAMES + 8 + marked:.1f},{y + 1}v20"/>')
-    words = "; ".join(f"{name} {value:.1%}" for name, value, _ in rows)
-    more = f" The {MOST_CLASSES} smallest of {len(rows) + cut:,}." if cut > 0 else ""
-    return (
-        f'<figure class="chart"><figcaption><b>{title}</b> {unit}{more}</figcaption>'
-        f'<svg viewBox="0 0 {WIDTH} {24 * len(rows) + 4}" role="img" aria-label="{text(words)}">{"".join(parts)}</svg>'
-        "</figure>"
     )
