@@ -1,40 +1,21 @@
-"""Small data of our own making, and runs that take a second."""
+"""What all tests share: their processes, a cache of their own, small data."""
 
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores: each takes one, before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np
 import pytest
+from small_data import shapes, write_idx
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest tests first, so that no process is left with them at the end."""
     items.sort(key=lambda item: "test_killing" not in item.nodeid)
-
-
-def write_idx(file: Path, values: np.ndarray) -> None:
-    """One IDX file of bytes."""
-    file.write_bytes(
-        b"\0\0\x08" + bytes([values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes()
-    )
-
-
-def shapes(count: int, size: int = 12, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Bright squares at places that depend on the class: learnable, and every one different."""
-    random = np.random.default_rng(5)
-    pixels = random.integers(0, 30, (count, size, size), dtype=np.uint8)
-    labels = np.arange(count, dtype=np.uint8) % classes
-    for index, label in enumerate(labels):
-        row, column = 1 + 3 * int(label), random.integers(1, size - 5)
-        pixels[index, row : row + 3, column : column + 4] = random.integers(180, 255)
-    return pixels, labels
 
 
 @pytest.fixture(autouse=True, scope="session")

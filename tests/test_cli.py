@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from zerosum.cli import main
+from zerosum.commands import say
 from zerosum.errors import UserError
 from zerosum.options.texts import parse_settings, parse_time
 from zerosum.recipe import describe
@@ -224,3 +225,14 @@ def test_recipes_are_listed_and_printed(capsys):
     assert "4,276,739   1,053,824" in said
     assert main(["recipes", "sngam"]) == 2
     assert "did you mean sngan?" in capsys.readouterr().err
+
+
+def test_names_do_not_steer_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither where they are complained of nor where something is said to have been written."""
+    odd = tmp_path / "a\x1b[31m\x07b"
+    assert main(["report", str(odd)]) == 2
+    say(f"Report: {odd}")
+    told = capsys.readouterr()
+    for text in (told.out, told.err):
+        assert "a [31m b" in text
+        assert text.replace("\n", "").isprintable()

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import shapes, write_idx
 from PIL import Image
+from small_data import shapes, write_idx
 
 import zerosum
 from zerosum import evaluate as room

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from conftest import shapes, write_idx
+from small_data import shapes, write_idx
 
 import zerosum
 from zerosum import files, launch, tracking

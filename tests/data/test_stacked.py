@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_idx
+from small_data import write_idx
 
 from zerosum.data.find import digits_of, find
 from zerosum.data.fit import Shape

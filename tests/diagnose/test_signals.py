@@ -191,6 +191,14 @@ def test_a_grid_is_measured_in_units_of_the_pictures():
     assert spectrum.grid(of(real), of(real + 0.05 * lattice)) == 0
 
 
+def test_a_pattern_beside_the_strides_takes_nothing_from_a_grid():
+    torch.manual_seed(0)
+    real = nn.functional.interpolate(torch.randn(200, 1, 16, 16), (32, 32), mode="bilinear")
+    half, lower = torch.cos(torch.arange(32) * torch.pi), torch.cos(torch.arange(32) * torch.pi * 15 / 16)
+    pattern = 0.05 * half[:, None] * half + 0.2 * lower[:, None] * lower
+    assert spectrum.grid(of(real + pattern), of(real)) == pytest.approx(0.05, rel=0.1)
+
+
 def test_a_mean_whose_edges_differ_is_no_grid():
     torch.manual_seed(0)
     blobs = nn.functional.interpolate(torch.randn(300, 1, 4, 4), (28, 28), mode="bicubic")

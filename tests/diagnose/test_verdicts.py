@@ -46,7 +46,7 @@ FAILING = {
     "copies": {"nearest": 0.5, "copies": 0.4},
     "critic overfits": {"remembers": 0.95, "accuracy_train": 0.95, "accuracy_held": 0.3, "r_v": 1.0},
     "drops modes": {"precision_ema": 0.9, "coverage_ema": 0.2, "coverage_raw": 0.2},
-    "checkerboard": {"checkerboard": 4.0},
+    "checkerboard": {"checkerboard": 5.0},
     "augmentation leaks": {"leak_mirror": 0.8},
     "memory nearly full": {"memory_free": 0.01},
     "disk nearly full": {"disk_free_mib": 20.0},
@@ -257,6 +257,55 @@ def test_a_total_collapse_is_no_overwhelming_critic():
     """The critic is asleep and the generator has come to rest on one picture that it takes for real."""
     asleep = {"diversity_raw": 0.01, "crowding_raw": 0.01, "coverage_raw": 0.01, "coverage_ema": 0.0, "moved": 0.005}
     assert said(history(24, {**asleep, "separates": 0.4, "accuracy_fake": 0.0})).keys() == {"critic too weak"}
+
+
+def at_age(checks: list[dict[str, float]], share: float, rounds: float) -> list[dict[str, float]]:
+    """All of the same age, however many there are."""
+    return [{**check, "share": share, "round": rounds + number} for number, check in enumerate(checks)]
+
+
+ALIKE = {"diversity_raw": 0.1, "crowding_raw": 0.1, "coverage_raw": 0.02, "moved": 0.001}
+
+
+def test_a_young_generator_collapses_only_from_what_it_could():
+    """One that was varied has lost it; one that was never anything like the data makes one picture at first."""
+    young = at_age(history(80, ALIKE), 0.1, 250)
+    assert said(young).keys() == {"collapse"}
+    begun = [{**check, "coverage_raw": 0.0} for check in young]
+    assert said(begun) == {}
+
+
+@pytest.mark.parametrize(("held", "named"), [(0.45, True), (0.65, False)])
+def test_few_held_out_pictures_take_a_larger_gap(held, named):
+    checks = history(30, {"remembers": 0.75, "accuracy_train": 0.95, "accuracy_held": held})
+    assert ("critic overfits" in said(checks)) is named
+
+
+def test_a_mean_picture_with_power_everywhere_has_no_grid():
+    assert said(history(30, {"grid": 0.1, "checkerboard": 0.7})) == {}
+    assert said(history(30, {"grid": 0.1, "checkerboard": 2.0})).keys() == {"checkerboard"}
+
+
+def test_a_young_generator_has_not_dropped_what_it_does_not_make_yet():
+    assert said(at_age(history(80, FAILING["drops modes"]), 0.1, 250)) == {}
+
+
+def test_what_still_rises_over_many_checks_is_not_dropped():
+    """Of checks that are close to each other the last few say little."""
+    rising = {number: 0.15 + 0.0045 * number + 0.02 * (-1) ** number for number in range(120)}
+    checks = [{**check, "coverage_ema": rising[number]} for number, check in enumerate(history(120))]
+    assert said(checks) == {}
+    assert said([{**check, "coverage_ema": 0.2} for check in checks]).keys() == {"drops modes"}
+
+
+@pytest.mark.parametrize(("saved", "named"), [(1000.0, True), (10.0, False)])
+def test_the_room_that_is_needed_depends_on_what_is_saved(saved, named):
+    assert ("disk nearly full" in said(history(24, {"disk_free_mib": 3000.0, "saved_mib": saved}))) is named
+
+
+def test_a_critic_may_know_one_picture_by_heart():
+    """Of a generator that makes a single one: the collapse is to be said, not what comes of it."""
+    assert said(history(24, {**FAILING["collapse"], **FAILING["critic overfits"]})).keys() == {"collapse"}
 
 
 @pytest.mark.parametrize(("name", "value"), [("checkerboard", 40.0), ("grid", 0.2)])

@@ -28,7 +28,7 @@ SMALL = {"width": "8", "batch": "16"}
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     """A conditional run of the modern recipe, and an unconditional DCGAN."""
-    from conftest import shapes, write_idx
+    from small_data import shapes, write_idx
 
     folder = tmp_path_factory.mktemp("data")
     pixels, labels = shapes(300)

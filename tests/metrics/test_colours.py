@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 import torch
-from conftest import write_idx
+from small_data import write_idx
 
 from zerosum.data.find import find
 from zerosum.data.fit import Shape

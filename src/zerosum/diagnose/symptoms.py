@@ -19,8 +19,8 @@ PACE = 100  # rounds over which what has moved is measured, at least
 FEW = 4  # checks over which what is measured on few pictures is averaged
 RECENT = 8  # checks back to which progress is measured
 BOUNDS = {"weights.critic": 20, "weights.generator": 20, "sigma.critic": 50, "sigma.generator": 50}  # of growth
-GRID, BESIDE = 0.015, 1.25  # the amplitude from which a grid counts, and the ratio of powers that it takes beside it
-PEAK = 3.0  # the ratio that counts by itself, where the grid is not the same in all pictures
+GRID, BESIDE = 0.03, 1.25  # the amplitude from which a grid counts, and the ratio of powers that it takes beside it
+PEAK = 4.0  # the ratio that counts by itself, where the grid is not the same in all pictures
 
 
 def diverged(now: Check, past: Sequence[Check]) -> Evidence | None:
