@@ -121,7 +121,7 @@ def check(images: int, share: float) -> dict[str, object]:
         "next": images + 1,
         "mystery": 3.0,
         "spectrum": {"real": [6 - 0.2 * b for b in range(15)], "fake": [6 - 0.25 * b for b in range(14)] + [4.0]},
-        "checkerboard": 1.7,
+        "checkerboard": 0.017,
         "classes": {str(digit): 0.3 + 0.07 * digit for digit in range(10)},
         "classes_fake": {str(digit): 0.1 for digit in range(10)},
     }

@@ -16,7 +16,8 @@ from zerosum import files, recipes
 from zerosum.errors import UserError
 from zerosum.recipe import describe
 from zerosum.report.live import walk
-from zerosum.report.live.walk import STEPS, STOPS, Walks, between
+from zerosum.report.live.walk import STEPS, STOPS, Walks
+from zerosum.report.walk import between
 
 
 def write_model(path: Path, distribution: str = "uniform", classes: tuple[str, ...] = ()) -> Path:

@@ -534,12 +534,12 @@ def test_several_runs(tmp_path: Path) -> None:
 
 def test_a_walk_starts_and_ends_at_the_seeds_own_latents() -> None:
     one, other = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 3.0]])
-    for sphere in (True, False):
-        assert torch.allclose(walk.between(one, other, 0.0, sphere), one)
-        assert torch.allclose(walk.between(one, other, 1.0, sphere), other, atol=1e-6)
-    assert float(walk.between(one, other, 0.5, True).norm()) == pytest.approx(3.0)
-    assert float(walk.between(one, other, 0.5, False).norm()) < 2.2
-    assert torch.allclose(walk.between(one, -one, 0.5, True), torch.zeros(1, 2), atol=1e-6)
+    for kind in ("normal", "uniform"):
+        assert torch.allclose(walk.between(one, other, 0.0, kind), one, atol=1e-6)
+        assert torch.allclose(walk.between(one, other, 1.0, kind), other, atol=1e-6)
+    assert float(walk.between(one, other, 0.5, "normal").norm()) == pytest.approx(3.0)
+    assert float(walk.between(one, other, 0.5, "uniform").norm()) < 2.2
+    assert torch.allclose(walk.between(one, -one, 0.5, "normal"), torch.zeros(1, 2), atol=1e-6)
 
 
 @pytest.mark.parametrize("classes", [(), ("a", "b", "c")])

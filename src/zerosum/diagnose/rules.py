@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from zerosum.diagnose import symptoms
-from zerosum.diagnose.symptoms import IN_A_ROW, Check, Evidence
+from zerosum.diagnose.symptoms import FEW, IN_A_ROW, Check, Evidence
 
 Level = Literal["note", "warn", "act"]
 Test = Callable[[Check, Sequence[Check]], Evidence | None]
@@ -95,6 +95,7 @@ RULES: tuple[Rule, ...] = (
         symptoms.overfits,
         "The critic knows the training pictures by heart: it takes held-out real pictures for fakes.",
         explains=("flat",),
+        in_a_row=FEW + 1,  # for each is a mean over a few, so that one moment holds for as many
     ),
     Rule(
         "drops modes",

@@ -59,11 +59,17 @@ def radial(power: Tensor) -> list[float]:
 
 
 def checkerboard(fake: Spectrum, real: Spectrum) -> float:
-    """How much the strides' frequencies stand out in fakes, over the same in real pictures.
+    """The amplitude of what stands out at the strides' frequencies in fakes, wherever in a picture it lies.
 
-    1 where they do not; the largest over half and quarter of the sampling rate along either side.
+    Beyond what goes with the frequencies beside them in real pictures; in units of the pictures' range [-1, 1], the
+    largest over half and quarter of the sampling rate along either side; 0 where nothing stands out.
     """
-    return max((_peak(fake.power, d, n) / _peak(real.power, d, n) for d, n in _places(fake.power)), default=1.0)
+    height, width = fake.power.shape
+    beyond = 0.0
+    for side, at in _places(fake.power):
+        (own, beside), (usual, usual_beside) = _peak(fake.power, side, at), _peak(real.power, side, at)
+        beyond = max(beyond, own - beside * (usual + 1e-9) / (usual_beside + 1e-9))
+    return (beyond / (height * width)) ** 0.5
 
 
 def grid(fake: Spectrum, real: Spectrum) -> float:
@@ -103,9 +109,8 @@ def _places(power: Tensor) -> list[tuple[int, int]]:
     return [(d, size // part) for d, size in sides for part in (2, 4) if size % part == 0 and size // part >= 4]
 
 
-def _peak(power: Tensor, dim: int, at: int) -> float:
-    """Power at a frequency along one side (any along the other), over the mean of those two steps beside it."""
-    line = power.mean(dim=1 - dim)
+def _peak(power: Tensor, dim: int, at: int) -> tuple[float, float]:
+    """Power at a frequency along one side, of all along the other, and the mean of those two steps beside it."""
+    line = power.sum(dim=1 - dim)
     size = len(line)
-    beside = (line[(at - 2) % size] + line[(at + 2) % size]) / 2
-    return ((line[at] + 1e-9) / (beside + 1e-9)).item()
+    return line[at].item(), ((line[(at - 2) % size] + line[(at + 2) % size]) / 2).item()

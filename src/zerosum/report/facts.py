@@ -7,24 +7,19 @@ outside the folder is passed over, and only what ``recipe.json`` lacks is said i
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from zerosum.errors import UserError
-from zerosum.report.thinned import MOST_IMAGES, Series, Thinned
+from zerosum.report.gathered import Newest, Record, Spread, Stats
+from zerosum.report.thinned import MOST_IMAGES, Series
 from zerosum.run import Run
 from zerosum.tail import Tail
 
-Record = Mapping[str, object]
-MOST_STATS = 400  # different numbers in the lines of stats
-MOST_SIGNALS = 400  # checks that are kept, evenly chosen
 BITE = 1 << 19  # bytes of a log that are read at a time
-MOST_LINES = 5_000  # of metrics and of events, the newest
 LIFE = ("started", "resumed", "forked", "rolled back", "amended", "stopped", "finished")
-_CLOCK = ("images",)
 
 
 class Moment(NamedTuple):
@@ -99,17 +94,20 @@ def read(run: Path) -> Facts:
         why = str(error)
     except (RecursionError, OSError) as error:
         why = f"{run / 'recipe.json'} cannot be read ({type(error).__name__})."
-    stats, broken, latest = _stats(run)
+    stats, metrics, signals, events = Stats(), Newest(), Spread(), Newest()
+    for name, gathered in (("stats", stats), ("metrics", metrics), ("signals", signals), ("events", events)):
+        for records in blocks(run, f"{name}.jsonl"):
+            gathered.take(records)
     return Facts(
         folder=run,
         recipe=recipe,
         why=why,
-        stats=stats,
-        broken=broken,
-        latest=latest,
-        metrics=tuple(deque(lines(run, "metrics.jsonl"), MOST_LINES)),
-        signals=_some(lines(run, "signals.jsonl")),
-        events=tuple(deque(lines(run, "events.jsonl"), MOST_LINES)),
+        stats=stats.series(),
+        broken=stats.broken,
+        latest=stats.latest,
+        metrics=tuple(metrics.kept),
+        signals=signals.records(),
+        events=tuple(events.kept),
         grids=moments(run, "samples", ".png"),
         snapshots=moments(run, "snapshots", ".safetensors"),
         real=inside(run, "samples/real.png"),
@@ -160,48 +158,13 @@ def inside(folder: Path, name: str) -> Path | None:
     return path if whole else None
 
 
-def lines(run: Path, name: str) -> Iterator[dict[str, object]]:
-    """The whole lines of one of the run's logs, a few at a time."""
+def blocks(run: Path, name: str) -> Iterator[list[dict[str, object]]]:
+    """The whole lines of one of the run's logs, some at a time."""
     if inside(run, name) is None:
         return
     tail = Tail(run / name)
     while records := tail.new(BITE).records:
-        yield from records
-
-
-def _stats(run: Path) -> tuple[dict[str, Series], dict[str, int], Record]:
-    thinned: dict[str, Thinned] = {}
-    broken: dict[str, int] = {}
-    latest: Record = {}
-    if inside(run, "stats.jsonl") is not None:
-        tail = Tail(run / "stats.jsonl")
-        while records := tail.new(BITE).records:
-            for name in dict.fromkeys(name for record in records for name in record):
-                if name not in thinned and (name in _CLOCK or name == "not_finite" or len(thinned) >= MOST_STATS):
-                    continue
-                points = [(record.get("images"), record[name]) for record in records if name in record]
-                thinned.setdefault(name, Thinned()).extend(points)
-            for record in records:
-                names, images = record.get("not_finite"), record.get("images")
-                if isinstance(names, list) and isinstance(images, int):
-                    for name in names[:MOST_STATS]:
-                        broken.setdefault(str(name), images)
-            latest = records[-1]
-    found = {name: own.series() for name, own in thinned.items()}
-    return {name: series for name, series in found.items() if series.images}, broken, latest
-
-
-def _some(records: Iterator[dict[str, object]]) -> tuple[Record, ...]:
-    """At most ``MOST_SIGNALS`` of them at even distances, and the newest."""
-    kept: list[Record] = []
-    stride, newest = 1, None
-    for place, record in enumerate(records):
-        newest = record
-        if place % stride == 0:
-            kept.append(record)
-        if len(kept) > MOST_SIGNALS:
-            kept, stride = kept[::2], stride * 2
-    return (*kept, newest) if newest is not None and kept[-1] is not newest else tuple(kept)
+        yield records
 
 
 def moments(run: Path, folder: str, ending: str) -> tuple[Moment, ...]:

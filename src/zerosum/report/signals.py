@@ -128,10 +128,10 @@ def networks(facts: Facts) -> str:
             levels=[Level(COUNTS["grid"], f"counts from {COUNTS['grid']:g} on")],
         ),
         chart(
-            "Power at the strides' frequencies",
+            "Grid of the strides, wherever it lies",
             [_line(facts, "checkerboard", "generated")],
-            unit="over that beside them; real pictures = 1",
-            levels=[real, Level(COUNTS["checkerboard"], f"counts from {COUNTS['checkerboard']:g} on")],
+            unit="amplitude beyond the frequencies beside, as in real pictures",
+            levels=[Level(COUNTS["checkerboard"], f"counts from {COUNTS['checkerboard']:g} on")],
         ),
         chart("Norm of the weights", _players(facts, "weights"), unit="of all of a network's"),
         chart("Largest spectral norm of a layer", _players(facts, "sigma"), unit="by power iteration"),
@@ -165,10 +165,10 @@ def spectrum(facts: Facts) -> str:
     drawn = chart("Power over frequency", lines, unit="log10, mean over directions", along="cycles per pixel")
     if not drawn or record is None:
         return ""
-    ratio = number(record.get("checkerboard"))
+    amplitude = number(record.get("checkerboard"))
     words = "Too little power on the right means blur; a peak there that real pictures lack, a checkerboard."
-    least = f"as much as in real pictures; this counts from {COUNTS['checkerboard']:g} on by itself, if it lasts."
-    told = "" if ratio is None else f" The strides' frequencies stand out {ratio:.3g} times {least}"
+    least = f"(of a range from -1 to 1); this counts from {COUNTS['checkerboard']:g} on by itself, if it lasts."
+    told = "" if amplitude is None else f" The strides' frequencies stand out by {amplitude:.2g} {least}"
     return f'<div class="charts">{drawn}</div>' + said(
         f"{words}{told} At {seen(record.get('images')) or 0:,.0f} images."
     )

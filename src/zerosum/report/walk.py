@@ -45,15 +45,15 @@ def html(facts: Facts, most: int = BYTES) -> str:
     return picture(source, "Interpolations between seeds", words, "wide")
 
 
-def between(one: torch.Tensor, other: torch.Tensor, share: float, sphere: bool) -> torch.Tensor:
-    """A latent on the way: along the great circle for normal ones (White 2016), straight for uniform ones."""
-    if not sphere:
-        return one + (other - one) * share
-    cosine = float((one * other).sum() / (one.norm() * other.norm()).clamp_min(1e-12))
-    angle = math.acos(max(-1.0, min(1.0, cosine)))
-    if math.sin(angle) < 1e-4:
-        return one + (other - one) * share
-    return (one * math.sin((1 - share) * angle) + other * math.sin(share * angle)) / math.sin(angle)
+def between(start: torch.Tensor, end: torch.Tensor, share: float, distribution: str) -> torch.Tensor:
+    """Latents (N, size) on the way from ``start`` to ``end``.
+
+    Of normal ones along cos and sin, so that they stay normal: a straight line would lead through lengths that were
+    never drawn (White 2016, "Sampling Generative Networks"). Of uniform ones straight, so that they stay in the cube.
+    """
+    if distribution == "normal":
+        return start * math.cos(share * math.pi / 2) + end * math.sin(share * math.pi / 2)
+    return start * (1 - share) + end * share
 
 
 def _way(generator: Generator) -> str:
@@ -69,12 +69,12 @@ def _sheet(generator: Generator) -> bytes:
     _, height, width = generator.size
     rows = max(1, min(ROWS, ROWS * PIXELS // (8 * max(1, width * height))))
     latents = [generator.latent.draw(0, "sample", seed, 1) for seed in range(rows + 1)]
-    sphere = generator.latent.distribution == "normal"
+    kind = generator.latent.distribution
     labels = generator.labels(range(rows))
     made = []
     with torch.no_grad():
         for row in range(rows):
-            steps = [between(latents[row], latents[row + 1], step / (STEPS - 1), sphere) for step in range(STEPS)]
+            steps = [between(latents[row], latents[row + 1], step / (STEPS - 1), kind) for step in range(STEPS)]
             label = None if labels is None else labels[row : row + 1].expand(STEPS)
             made.append(generator.net(torch.cat(steps), label))
     return grid(to_bytes(torch.cat(made)), STEPS)

@@ -3,78 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zerosum.errors import UserError
-from zerosum.report.facts import MOST_LINES, MOST_SIGNALS, MOST_STATS, Facts, Moment, Record, inside, moments
-from zerosum.report.thinned import Thinned
+from zerosum.report.facts import Facts, Moment, Record, inside, moments
+from zerosum.report.gathered import Newest, Spread, Stats
 from zerosum.run import Run
 from zerosum.tail import Tail
 
 BITE = 1 << 18  # bytes of a log that are read at a time
 LARGEST = 1 << 23  # bytes of a recipe.json
-
-
-@dataclass
-class Stats:
-    """The numbers of stats.jsonl over the images, thinned."""
-
-    thinned: dict[str, Thinned] = field(default_factory=dict)
-    broken: dict[str, int] = field(default_factory=dict)
-    latest: Record = field(default_factory=dict)
-
-    def take(self, records: list[dict[str, object]]) -> None:
-        """Add lines, in the order of the log."""
-        for name in dict.fromkeys(name for record in records for name in record):
-            if name in ("images", "not_finite") or (name not in self.thinned and len(self.thinned) >= MOST_STATS):
-                continue
-            points = [(record.get("images"), record[name]) for record in records if name in record]
-            self.thinned.setdefault(name, Thinned()).extend(points)
-        for record in records:
-            names, images = record.get("not_finite"), record.get("images")
-            if isinstance(names, list) and isinstance(images, int) and len(self.broken) < MOST_STATS:
-                for name in names[:MOST_STATS]:
-                    self.broken.setdefault(str(name), images)
-        self.latest = records[-1]
-
-
-@dataclass
-class Spread:
-    """Lines at even distances, and the newest."""
-
-    kept: list[Record] = field(default_factory=list)
-    stride: int = 1
-    count: int = 0
-    newest: Record | None = None
-
-    def take(self, records: list[dict[str, object]]) -> None:
-        """Add lines, in the order of the log."""
-        for record in records:
-            if self.count % self.stride == 0:
-                self.kept.append(record)
-            if len(self.kept) > MOST_SIGNALS:
-                self.kept, self.stride = self.kept[::2], self.stride * 2
-            self.newest = record
-            self.count += 1
-
-    def records(self) -> tuple[Record, ...]:
-        """At most ``MOST_SIGNALS`` lines and the newest."""
-        own = tuple(self.kept)
-        return own if self.newest is None or own[-1] is self.newest else (*own, self.newest)
-
-
-@dataclass
-class Newest:
-    """The newest lines."""
-
-    kept: deque[Record] = field(default_factory=lambda: deque(maxlen=MOST_LINES))
-
-    def take(self, records: list[dict[str, object]]) -> None:
-        """Add lines, in the order of the log."""
-        self.kept.extend(records)
 
 
 @dataclass
@@ -130,12 +70,11 @@ class Following:
 
     def facts(self) -> Facts:
         """What is known by now."""
-        found = {name: own.series() for name, own in self.stats.thinned.items()}
         return Facts(
             folder=self.folder,
             recipe=self._recipe[0],
             why=self._recipe[1],
-            stats={name: series for name, series in found.items() if series.images},
+            stats=self.stats.series(),
             broken=dict(self.stats.broken),
             latest=self.stats.latest,
             metrics=tuple(self.metrics.kept),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -12,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zerosum.errors import UserError
+from zerosum.report.walk import between
 
 if TYPE_CHECKING:
-    import torch
     from PIL.Image import Image
 
     from zerosum.generate import Generator
@@ -100,14 +99,3 @@ def _frames(generator: Generator, seed: int, many: int, scale: int) -> Iterator[
             tile = tile.resize((width * scale, height * scale), Image.Resampling.BICUBIC) if scale > 1 else tile
             frame.paste(tile, (place * (width * scale + 4), 0))
         yield frame
-
-
-def between(start: torch.Tensor, end: torch.Tensor, share: float, distribution: str) -> torch.Tensor:
-    """Latents (N, size) on the way from ``start`` to ``end``.
-
-    Of normal ones along cos and sin, so that they stay normal: a straight line would lead through lengths that were
-    never drawn (White 2016, "Sampling Generative Networks"). Of uniform ones straight, so that they stay in the cube.
-    """
-    if distribution == "normal":
-        return start * math.cos(share * math.pi / 2) + end * math.sin(share * math.pi / 2)
-    return start * (1 - share) + end * share
