@@ -275,6 +275,29 @@ def test_a_young_generator_collapses_only_from_what_it_could():
     assert said(begun) == {}
 
 
+def test_dim_pictures_that_all_differ_are_no_collapse():
+    assert said(history(24, {"diversity_raw": 0.4, "crowding_raw": 0.6})) == {}
+    assert said(history(24, {"diversity_raw": 0.4, "crowding_raw": 0.3})).keys() == {"collapse"}
+
+
+@pytest.mark.parametrize("gradient", [1.0, 1e-6])
+def test_a_grey_picture_that_never_changes_has_not_collapsed(gradient):
+    """It lies among natural pictures, so some seem covered; but it was never varied, so there was nothing to lose."""
+    grey = {"coverage_raw": 0.15, "diversity_raw": 0.08, "crowding_raw": 0.14, "moved": 1e-4, "separates": 1.0}
+    checks = [{**check, **grey, "coverage_ema": 0.15} for check in history(24)]
+    checks = [{**check, "generator.gradient": gradient if number > 5 else 1.0} for number, check in enumerate(checks)]
+    assert said(checks).keys() == {"vanished gradient" if gradient < 1 else "generator stuck"}
+    varied = [HEALTHY | {"images": 0.0, "round": 0.0, "share": 0.0}, *checks[1:]]
+    assert said(varied).keys() == {"collapse"}
+
+
+def test_leaks_are_said_of_what_lasts_in_grown_generators():
+    assert said(at_age(history(80, FAILING["augmentation leaks"]), 0.2, 250)) == {}
+    odd = [{**check, "leak_augment": 0.9 if number % 3 == 0 else 0.2} for number, check in enumerate(history(30))]
+    assert said(odd) == {}
+    assert said([{**check, "leak_augment": 0.5, "leak_mirror": 0.0} for check in odd]).keys() == {"augmentation leaks"}
+
+
 @pytest.mark.parametrize(("held", "named"), [(0.6, True), (0.68, False)])
 def test_few_held_out_pictures_take_a_larger_gap(held, named):
     checks = history(30, {"remembers": 0.75, "accuracy_train": 0.95, "accuracy_held": held})

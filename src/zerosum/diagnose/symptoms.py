@@ -114,7 +114,8 @@ def copies(now: Check, past: Sequence[Check]) -> Evidence | None:
 def _narrow(now: Check) -> bool:
     """Whether fakes of the raw weights are all alike, or a few; two clusters of nothing like the data are few too."""
     diversity, crowding = now.get("diversity_raw", 1), now.get("crowding_raw", 1)
-    return diversity < 0.5 or crowding < 0.25 or (_lost(now) and (diversity < 0.65 or crowding < 0.5))
+    alike = crowding < 0.25 or (diversity < 0.5 and crowding < 0.4)  # dim pictures differ little too, but all of them
+    return alike or (_lost(now) and (diversity < 0.65 or crowding < 0.5))
 
 
 def _lost(now: Check) -> bool:
@@ -194,7 +195,7 @@ def leaks(now: Check, past: Sequence[Check]) -> Evidence | None:
         if name.startswith("leak_")
     }
     most = max(map(statistics.fmean, rows.values()), default=0.0)
-    if _old(now) and most > 0.4 and now.get("precision_ema", 0) >= 0.3:
+    if now.get("share", 0) > 0.3 and most > 0.45 and now.get("precision_ema", 0) >= 0.3:
         return {"leak": most, **_evidence(now, "precision_ema", "coverage_ema")}
     return None
 
