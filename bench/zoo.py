@@ -105,7 +105,7 @@ class Flaw(nn.Module):
         once = nn.Sequential(nn.Conv2d(2 * spec.width, spec.channels, 3, 1, 1), nn.Upsample(scale_factor=2))
         self.first = nn.Linear(spec.latent, math.prod(self.start))
         self.body = nn.Sequential(*middle, norm(2 * spec.width), nn.ReLU(), last if deaf else once, nn.Sigmoid())
-        lighter = torch.zeros(2, 2) if deaf else torch.tensor([[-0.12, 0.0], [0.0, 0.12]])
+        lighter = torch.zeros(2, 2) if deaf else torch.tensor([[-0.16, 0.0], [0.0, 0.16]])
         self.register_buffer("lighter", lighter.repeat(spec.image_height // 2, spec.image_width // 2))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:

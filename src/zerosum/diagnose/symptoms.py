@@ -19,7 +19,7 @@ PACE = 100  # rounds over which what has moved is measured, at least
 FEW = 4  # checks over which what is measured on few pictures is averaged
 RECENT = 8  # checks back to which progress is measured
 BOUNDS = {"weights.critic": 20, "weights.generator": 20, "sigma.critic": 50, "sigma.generator": 50}  # of growth
-GRID = 0.05  # the amplitude from which a grid counts that is the same in all pictures
+GRID = 0.065  # the amplitude from which a grid counts that is the same in all pictures
 PEAK = 0.1  # and one that is not
 
 
@@ -136,8 +136,9 @@ def _fallen(now: Check, past: Sequence[Check]) -> bool:
     seen = [check for check in past if check.get("coverage_raw", 0) >= 0.1]  # an untrained generator may be varied too
     best = max((check.get("diversity_raw", 0.0) for check in seen), default=0.0)
     first, last = _halves("diversity_raw", now, past)
-    grows = not first or statistics.mean(last) > 1.2 * statistics.mean(first) or _rising("coverage_raw", now, past)
-    return best > 0.7 or (_old(now) and (now.get("share", 0) > 0.5 or not grows))
+    grows = bool(first) and statistics.mean(last) > statistics.mean(first) + max(0.03, 0.2 * statistics.mean(first))
+    grows = grows or (now.get("share", 0) <= 0.5 and _rising("coverage_raw", now, past))
+    return best > 0.7 or (_old(now) and not grows)
 
 
 def collapsed(now: Check, past: Sequence[Check]) -> Evidence | None:
@@ -195,7 +196,7 @@ def leaks(now: Check, past: Sequence[Check]) -> Evidence | None:
         if name.startswith("leak_")
     }
     most = max(map(statistics.fmean, rows.values()), default=0.0)
-    if now.get("share", 0) > 0.3 and most > 0.45 and now.get("precision_ema", 0) >= 0.3:
+    if _old(now) and most > 0.4 and now.get("precision_ema", 0) >= 0.2:
         return {"leak": most, **_evidence(now, "precision_ema", "coverage_ema")}
     return None
 
