@@ -185,7 +185,7 @@ CASES = (
     Case("healthy dragan", (), "dragan", {**SMALL, "rate": "1e-3"}),
     Case("healthy relativistic", (), "compose", {**PLAIN, "loss": "rpgan", "penalties": "r1", "rate": "1e-3"}),
     Case("healthy hinge", (), "compose", {**PLAIN, "loss": "hinge", "norm": "spectral", "rate": "1e-3"}),
-    Case("healthy modern", (), "modern", {"width": "4", "batch": "16"}, images=12_000),
+    Case("healthy modern", (), "modern", {"width": "8", "batch": "16"}, images=10_000),
     Case("healthy conditional", (), "dcgan", {**SMALL, "conditional": "true"}),
 )
 

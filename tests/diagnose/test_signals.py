@@ -98,6 +98,17 @@ def test_copies_are_found_whatever_the_split(sizes):
     assert reals.of_copies(half)["copies"] == pytest.approx(0.6, abs=0.03)
 
 
+def test_grey_is_near_to_pictures_of_little_contrast_and_no_copy_of_them():
+    contrast = torch.linspace(0.1, 3, 400)[:, None]
+    known, held = contrast * points(0, 400), contrast[::4] * points(1, 100)
+    grey = 1e-3 * points(2, 50)
+    for reals in (signals.Reals(known, held, 100), signals.Reals(known, None, 100)):
+        found = reals.of_copies(grey)
+        assert found["nearest_train"] < 0.5
+        assert found["copies"] == 0
+        assert reals.of_copies(known[:50] + 1e-3)["copies"] > 0.9
+
+
 def test_copies_are_found_where_nothing_is_held_out():
     known = points(0, 40)
     reals = signals.Reals(known, None, 40)

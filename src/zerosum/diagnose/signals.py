@@ -139,28 +139,38 @@ class Reals:
         """Whether fakes (N, d) are copies.
 
         ``nearest_train`` is the median distance of fakes to the nearest training picture in units of that of held-out
-        pictures, and ``copies`` the share of near-copies above theirs. ``nearest`` is the median of how much nearer a
-        fake is to training pictures than to held-out ones, in units of the same for held-out pictures among themselves:
-        no blur and no unequal numbers change it, and copies lower it towards 0. Without held-out pictures the other
-        training pictures are the measure, and ``nearest`` is left out.
+        pictures, and ``copies`` the share of near-copies above theirs: half as far from a training picture as is usual,
+        and as from any held-out one, for grey is near to whatever has little contrast. ``nearest`` is the median of how
+        much nearer a fake is to training pictures than to held-out ones, in units of the same for held-out pictures
+        among themselves: no blur and no unequal numbers change it, and copies lower it towards 0. Without held-out
+        pictures the other training pictures are the measure, and ``nearest`` is left out.
         """
         if not fake.isfinite().all() or len(self.known) < 2:
             return {}
-        each = distances(fake, self.known).amin(1)
-        median = self.unit.median().clamp_min(1e-9)
-        near = [_share(found < NEAR_COPY * median) for found in (each, self.unit)]
+        apart = distances(fake, self.known)
+        each, median = apart.amin(1), self.unit.median().clamp_min(1e-9)
+        other = apart.topk(2, largest=False).values[:, 1] if self.held is None else distances(fake, self.held).amin(1)
+        near = [
+            _share((own < NEAR_COPY * median) & (own < NEAR_COPY * beside))
+            for own, beside in ((each, other), (self.unit, self._beside))
+        ]
         found = {"nearest_train": (each.median() / median).item(), "copies": max(0.0, near[0] - near[1])}
         if self.held is not None and len(self.held) >= LEAST_HELD:
-            found["nearest"] = (
-                (each / distances(fake, self.held).amin(1).clamp_min(1e-9)).median() / self._odds
-            ).item()
+            found["nearest"] = ((each / other.clamp_min(1e-9)).median() / self._odds).item()
         return found
+
+    @functools.cached_property
+    def _beside(self) -> Tensor:
+        """Of each of ``unit``'s pictures, the distance to the nearest other held-out picture, or else the next one."""
+        points = self.known if self.held is None else self.held
+        own = distances(points, points).fill_diagonal_(torch.inf)
+        return own.topk(min(2, len(own)), largest=False).values[:, -1] if self.held is None else own.amin(1)
 
     @functools.cached_property
     def _odds(self) -> Tensor:
         """How much nearer held-out pictures are to training pictures than to each other."""
         assert self.held is not None
-        return (self.unit / _others(self.held).clamp_min(1e-9)).median().clamp_min(1e-9)
+        return (self.unit / self._beside.clamp_min(1e-9)).median().clamp_min(1e-9)
 
 
 @dataclass(frozen=True)
