@@ -153,6 +153,11 @@ def what(glance: Glance) -> str:
 def drawn(facts: Facts, media: Media, key: str) -> dict[str, Part]:
     """The report's panels by key. What they say of the recipe takes no torch, and the walk is made when asked for."""
     found = panels(facts, media, walk=_walk(facts, key), recipe=setup.given(facts))
+    if facts.recipe is not None:  # the numbers of this panel stand above it, as large
+        found = [
+            own._replace(html=f"<p>{text(setup.sentence(facts))}</p>") if own.key == "overview" else own
+            for own in found
+        ]
     ways = "".join(f'<a href="#part-{own.key}">{text(own.title)}</a>' for own in found)
     return {"contents": part("contents", ways), **{own.key: _panel(own) for own in found}}
 
