@@ -13,7 +13,8 @@ import pytest
 
 from zerosum.report import facts as facts_module
 from zerosum.report.curves import Level, Line, chart, ticks
-from zerosum.report.facts import MOST_SIGNALS, read
+from zerosum.report.facts import read
+from zerosum.report.gathered import MOST_SIGNALS
 from zerosum.report.html import count, duration, text
 from zerosum.report.thinned import Series, Thinned
 
