@@ -17,7 +17,7 @@ from zerosum import files
 from zerosum.run import Run
 
 SMALL = ["--set", "width=8", "--set", "batch=16", "--seed", "3"]
-BUDGETS = {"dcgan": 3_000, "modern": 2_400}
+BUDGETS = {"dcgan": 2_000, "modern": 1_280}
 SPAWN = multiprocessing.get_context("forkserver")  # one process imports torch, the children start at once
 SPAWN.set_forkserver_preload(["zerosum.launch", "zerosum.progress", "zerosum.cli"])
 
@@ -126,7 +126,7 @@ def test_signals_save_and_exit_0(plain_data: Path, tmp_path: Path) -> None:
     arguments = ["train", str(plain_data), "--recipe", "modern", "--images", str(BUDGETS["modern"]), *SMALL]
     finish([*arguments, "--out", str(tmp_path / "whole")])
     run = Run(tmp_path / "stopped")
-    for number, beyond in ((signal.SIGTERM, 0), (signal.SIGINT, 900)):
+    for number, beyond in ((signal.SIGTERM, 0), (signal.SIGINT, 600)):
         process = start([*arguments, "--out", str(run.folder)])
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
