@@ -11,7 +11,7 @@ import zerosum
 from zerosum import files
 from zerosum.run import Run
 
-SMALL = {"width": "8", "batch": "16"}
+SMALL = {"width": "4", "batch": "16"}
 
 
 def train(data: Path, out: Path, **changes: Any) -> Run:

@@ -275,7 +275,7 @@ def test_a_roll_back_that_is_killed_is_made_again(
             left = [kill_at]
             patch.setattr("zerosum.launch.roll_back", rolled_back)
             try:
-                train(plain_data, tmp_path / name, settings={"width": "8", "batch": "8"}, images=1120)
+                train(plain_data, tmp_path / name, settings={"width": "4", "batch": "8"}, images=1120)
             except Killed:
                 return False
         return True

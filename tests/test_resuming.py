@@ -20,7 +20,7 @@ from zerosum.errors import Stopped, UserError
 from zerosum.run import Run
 from zerosum.training.trainer import Budget, Trainer
 
-SMALL = {"width": "8", "batch": "16"}
+SMALL = {"width": "4", "batch": "16"}
 
 
 class Said(list[str]):
@@ -177,7 +177,7 @@ def test_a_fork_to_other_networks_is_refused_and_leaves_nothing(plain_data: Path
 
 def test_any_other_difference_is_refused_by_name(plain_data: Path, labelled_data: Path, tmp_path: Path) -> None:
     train(plain_data, out=tmp_path / "run")
-    with pytest.raises(UserError, match=r"players\.critic\.net\.width: 8 -> 16"):
+    with pytest.raises(UserError, match=r"players\.critic\.net\.width: 4 -> 16"):
         train(plain_data, out=tmp_path / "run", settings={"width": "16", "batch": "16"})
     with pytest.raises(UserError, match="seed: 0 -> 7"):
         train(plain_data, out=tmp_path / "run", seed=7)

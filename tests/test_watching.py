@@ -28,7 +28,7 @@ def test_looking_changes_nothing(
     labelled_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
 ) -> None:
     """Batch norm's statistics, dropout's numbers and the order of all streams are as without a check."""
-    settings = SMALL if recipe == "modern" else {"batch": "16"} | ({"width": "8"} if recipe != "goodfellow2014" else {})
+    settings = SMALL if recipe == "modern" else {"batch": "16"} | ({"width": "4"} if recipe != "goodfellow2014" else {})
     looked = train(labelled_data, tmp_path / "one", recipe=recipe, settings=settings, images=640)
     assert len(files.read_lines(looked.signals)) >= 2
     monkeypatch.setattr(Watch, "__call__", lambda self, moment: None)

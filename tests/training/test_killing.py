@@ -79,7 +79,7 @@ def assert_same(folder: Path, reference: Path) -> None:
     assert ours_said == theirs_said
 
 
-@pytest.mark.parametrize("recipe", ["dcgan", "modern"])
+@pytest.mark.parametrize("recipe", [pytest.param("dcgan", marks=pytest.mark.slow), "modern"])
 def test_killed_at_random_moments(recipe: str, plain_data: Path, tmp_path: Path) -> None:
     arguments = ["train", str(plain_data), "--recipe", recipe, "--images", str(BUDGETS[recipe]), *SMALL]
     began = time.monotonic()
