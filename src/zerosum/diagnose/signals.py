@@ -149,7 +149,7 @@ class Reals:
             return {}
         apart = distances(fake, self.known)
         each, median = apart.amin(1), self.unit.median().clamp_min(1e-9)
-        other = apart.topk(2, largest=False).values[:, 1] if self.held is None else distances(fake, self.held).amin(1)
+        other = apart.kthvalue(2, dim=1).values if self.held is None else distances(fake, self.held).amin(1)
         near = [
             _share((own < NEAR_COPY * median) & (own < NEAR_COPY * beside))
             for own, beside in ((each, other), (self.unit, self._beside))
@@ -162,9 +162,7 @@ class Reals:
     @functools.cached_property
     def _beside(self) -> Tensor:
         """Of each of ``unit``'s pictures, the distance to the nearest other held-out picture, or else the next one."""
-        points = self.known if self.held is None else self.held
-        own = distances(points, points).fill_diagonal_(torch.inf)
-        return own.topk(min(2, len(own)), largest=False).values[:, -1] if self.held is None else own.amin(1)
+        return _others(self.known, 2) if self.held is None else _others(self.held)
 
     @functools.cached_property
     def _odds(self) -> Tensor:
@@ -204,9 +202,10 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
     return torch.cdist(a, b, compute_mode="use_mm_for_euclid_dist")
 
 
-def _others(points: Tensor) -> Tensor:
-    """The distance of each point (N, d) to the nearest other one."""
-    return distances(points, points).fill_diagonal_(torch.inf).amin(1)
+def _others(points: Tensor, k: int = 1) -> Tensor:
+    """The distance of each point (N, d) to its k-th nearest other one, or the farthest of fewer."""
+    own = distances(points, points).fill_diagonal_(torch.inf)
+    return own.kthvalue(max(1, min(k, len(own) - 1)), dim=1).values
 
 
 def largest_singular(weight: Tensor, steps: int = 4) -> float:
