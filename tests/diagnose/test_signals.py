@@ -98,6 +98,14 @@ def test_copies_are_found_whatever_the_split(sizes):
     assert reals.of_copies(half)["copies"] == pytest.approx(0.6, abs=0.03)
 
 
+def test_pictures_that_came_twice_are_no_measure_of_copies():
+    """Where nothing is held out: of those that have a twin, the next one is what lies beside them."""
+    known = points(0, 120)
+    known[60:80] = known[40:60] + 1e-3
+    found = signals.Reals(known, None, 100).of_copies(known[:40] + 1e-3)
+    assert found["copies"] == pytest.approx(1 - 40 / 120)
+
+
 def test_grey_is_near_to_pictures_of_little_contrast_and_no_copy_of_them():
     contrast = torch.linspace(0.1, 3, 400)[:, None]
     known, held = contrast * points(0, 400), contrast[::4] * points(1, 100)

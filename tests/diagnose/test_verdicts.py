@@ -291,10 +291,33 @@ def test_a_grey_picture_that_never_changes_has_not_collapsed(gradient):
     assert said(varied).keys() == {"collapse"}
 
 
+def test_where_a_single_picture_lies_is_chance():
+    assert said(history(24, {"nearest": 0.6})).keys() == {"copies"}
+    assert said(history(24, {"nearest": 0.6, "diversity_ema": 0.1})) == {}
+
+
+def test_what_was_slow_to_start_and_becomes_varied_has_not_collapsed():
+    checks = [
+        {**check, "diversity_raw": 0.02 * number, "crowding_raw": 0.1, "coverage_raw": 0.2}
+        for number, check in enumerate(history(30))
+    ]
+    assert said(checks) == {}
+    assert said([{**check, "diversity_raw": 0.05} for check in checks]).keys() == {"collapse"}
+
+
+def test_one_picture_that_covers_more_and_more_is_a_collapse_from_the_middle_on():
+    """Coverage of what hops rises by chance: it excuses a young generator only."""
+    checks = [{**check, **ALIKE, "coverage_raw": 0.01 * number} for number, check in enumerate(history(60))]
+    assert said(checks).keys() == {"collapse"}
+    assert min(said(checks).values()) > 30_000
+
+
 def test_leaks_are_said_of_what_lasts_in_grown_generators():
     assert said(at_age(history(80, FAILING["augmentation leaks"]), 0.2, 250)) == {}
     odd = [{**check, "leak_augment": 0.9 if number % 3 == 0 else 0.2} for number, check in enumerate(history(30))]
     assert said(odd) == {}
+    moments = [{**check, "leak_augment": 0.45 if number % 5 < 3 else 0.1} for number, check in enumerate(odd)]
+    assert said(moments) == {}
     assert said([{**check, "leak_augment": 0.5, "leak_mirror": 0.0} for check in odd]).keys() == {"augmentation leaks"}
 
 

@@ -76,6 +76,14 @@ def test_a_run_has_its_panels_on_the_first_view(page: Page) -> None:
     assert ' style="' not in text  # the page's own policy forbids it
 
 
+def test_each_number_is_given_once(page: Page) -> None:
+    """The report's cards would repeat those above them; its sentence does not."""
+    _, _, text = page.get(f"/run/{key_of('001-digits-dcgan')}")
+    short = text.partition("<h2>In short</h2>")[2].partition("<h2>")[0]
+    assert "dcgan on digits" in short
+    assert "cards" not in short
+
+
 def test_names_are_text(page: Page) -> None:
     for path in ("/", f"/run/{key_of(HOSTILE)}"):
         text = page.get(path)[2]
